@@ -1,0 +1,48 @@
+//! Contract: whether it may be, and the plan for it.
+
+use crate::error::{Error, Result};
+use crate::ledger::Change;
+use crate::phase::{Phase, State};
+use crate::plan;
+use crate::request::Contract;
+use crate::schema::Table;
+
+use super::{Asked, View, agreement, replaces};
+
+impl View<'_> {
+    pub(super) fn contract(&self, asked: &Contract) -> Result<Asked> {
+        let table = self.table(&asked.table)?;
+        let old = &asked.remove_column;
+        let latest = self.ledger.latest_on(&table.name, old);
+        let replacing = latest.filter(|change| change.old.as_ref() == Some(old));
+        match replacing.map(|change| (change, change.state)) {
+            Some((change, State::Migrated)) => return self.contract_plan(&table, change, asked),
+            Some((change, State::Contracted)) if self.shows(change) => {
+                return self.answered(change, Phase::Contract);
+            }
+            _ => {}
+        }
+        table.expect_column(old)?;
+        let waits = |change: &&Change| change.old.as_ref().is_none_or(|known| known == old);
+        match self.ledger.open_on(&table.name).filter(waits) {
+            Some(change) if change.new != *old => Err(Error::NotMigrated {
+                column: old.clone(),
+                state: change.state,
+            }),
+            _ => Err(Error::NothingReplaces {
+                table: table.name,
+                column: old.clone(),
+            }),
+        }
+    }
+
+    fn contract_plan(&self, table: &Table, change: &Change, asked: &Contract) -> Result<Asked> {
+        let agreement = agreement(table, &asked.remove_column, &change.new)?;
+        let replaces = replaces(change, table, &asked.remove_column)?;
+        let before = self.text_before(change);
+        let target = plan::target(&self.schema, before, &agreement.pair, replaces)?;
+        let records = self.ledger.ended(change, Phase::Contract, &target.table.summary());
+        let plan = plan::contract(&self.schema, table, target, &agreement, asked.winner, records);
+        Ok(self.planned(plan, change.id))
+    }
+}

@@ -1,0 +1,247 @@
+//! The engine: asks the schema and the ledger, makes plans, and runs them.
+
+mod abort;
+mod contract;
+mod expand;
+mod migrate_data;
+mod reply;
+mod run;
+mod status;
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use crate::database::{Database, ForeignKeys};
+use crate::error::{Error, Result};
+use crate::event::Observer;
+use crate::ledger::{Change, Entry, Ledger};
+use crate::name::Name;
+use crate::plan::{Agreement, Plan};
+use crate::request::Request;
+use crate::schema::{Pair, Schema, Table};
+
+pub use reply::Reply;
+pub use status::{ChangeStatus, Status};
+
+/// How the engine goes about its work.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How long to wait for a lock.
+    pub busy_timeout: Duration,
+    /// Rows in one transaction of the backfill.
+    pub batch_rows: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            busy_timeout: Duration::from_secs(5),
+            batch_rows: 5_000,
+        }
+    }
+}
+
+/// A SQLite file and the changes on it.
+pub struct Changeover {
+    database: Database,
+    options: Options,
+}
+
+/// What a request comes to, judged in one snapshot of the file.
+enum Asked {
+    /// It is done already; this was the answer.
+    Answered(Entry),
+    /// It is to be done.
+    Planned(Box<Planned>),
+}
+
+/// A plan, and the state of the file that it was made for.
+struct Planned {
+    plan: Plan,
+    schema: Schema,
+    version: i64,
+    change: i64,
+}
+
+impl Changeover {
+    /// Opens an existing file. Nothing is created in it before a phase is applied.
+    pub fn open(path: &Path, options: Options) -> Result<Self> {
+        Ok(Self {
+            database: Database::open(path, options.busy_timeout)?,
+            options,
+        })
+    }
+
+    /// Applies a phase and returns its record; one that is applied already returns the record of then.
+    ///
+    /// Everything that can be refused is refused before the file is touched. After any error the file is as it
+    /// was, or in a data migration as the last batch left it: the same request goes on from there.
+    pub fn apply(&mut self, request: &Request, observer: &mut Observer<'_>) -> Result<Entry> {
+        if let Request::MigrateData(asked) = request
+            && let Some(first) = self.snapshot(|view| view.expand_first(asked))?
+        {
+            self.apply(&Request::Expand(first), observer)?;
+        }
+        self.settle(|view| view.ask(request), observer)
+    }
+
+    /// What a request would do, phase by phase. Nothing is changed, not even a ledger made.
+    pub fn plan(&self, request: &Request) -> Result<Vec<Plan>> {
+        self.snapshot(|view| view.plans(request))
+    }
+
+    /// How far the changes of the file have come.
+    pub fn status(&self) -> Result<Status> {
+        self.snapshot(|view| Ok(view.status()))
+    }
+
+    /// The phases that were applied, the oldest first.
+    pub fn history(&self) -> Result<Vec<Entry>> {
+        self.snapshot(|view| Ok(view.ledger.history.clone()))
+    }
+
+    /// Takes the ledger out of a file that has no open change.
+    pub fn forget(&mut self) -> Result<()> {
+        self.database.write(ForeignKeys::Off, |connection| {
+            for statement in Ledger::read(connection)?.forget(connection)? {
+                statement.run(connection)?;
+            }
+            Ok(())
+        })
+    }
+
+    fn snapshot<T>(&self, judge: impl FnOnce(&View<'_>) -> Result<T>) -> Result<T> {
+        self.database.snapshot(|connection| {
+            judge(&View {
+                schema: Schema::read(connection)?,
+                ledger: Ledger::read(connection)?,
+                connection,
+            })
+        })
+    }
+}
+
+/// The file as one snapshot shows it.
+struct View<'a> {
+    connection: &'a Connection,
+    schema: Schema,
+    ledger: Ledger,
+}
+
+impl View<'_> {
+    fn ask(&self, request: &Request) -> Result<Asked> {
+        match request {
+            Request::Expand(asked) => self.expand(asked),
+            Request::MigrateData(asked) => self.migrate_data(asked),
+            Request::Contract(asked) => self.contract(asked),
+            Request::Abort(asked) => self.abort(asked),
+        }
+    }
+
+    fn plans(&self, request: &Request) -> Result<Vec<Plan>> {
+        if let Request::MigrateData(asked) = request
+            && let Some(first) = self.expand_first(asked)?
+        {
+            return self.expand_and_migrate(&first, asked);
+        }
+        Ok(match self.ask(request)? {
+            Asked::Planned(planned) => vec![planned.plan],
+            Asked::Answered(entry) => vec![Plan {
+                phase: entry.phase,
+                table: self.table_of(&entry),
+                warnings: vec![format!(
+                    "applied already, as version {}: there is nothing to do",
+                    entry.version
+                )],
+                stages: Vec::new(),
+            }],
+        })
+    }
+
+    fn planned(&self, plan: Plan, change: i64) -> Asked {
+        Asked::Planned(Box::new(Planned {
+            plan,
+            schema: self.schema.clone(),
+            version: self.ledger.version(),
+            change,
+        }))
+    }
+
+    fn answered(&self, change: &Change, phase: crate::phase::Phase) -> Result<Asked> {
+        let entry = self.ledger.entry(change, phase).cloned();
+        entry.map(Asked::Answered).ok_or_else(|| {
+            Error::Ledger(format!("change {} has no record of its {phase}", change.id))
+        })
+    }
+
+    fn table(&self, name: &Name) -> Result<Table> {
+        Table::read(self.connection, name)
+    }
+
+    fn table_text(&self, table: &Name) -> Result<&str> {
+        self.schema.table_text(table).ok_or_else(|| Error::NoSuchTable {
+            table: table.clone(),
+            nearest: None,
+        })
+    }
+
+    /// The text of the table before the change, where nobody else has changed it since.
+    fn text_before<'a>(&self, change: &'a Change) -> Option<&'a str> {
+        let live = self.schema.table_text(&change.table);
+        (live == Some(&change.text_after)).then_some(&change.text_before)
+    }
+
+    /// Whether the table still shows what the change made of it.
+    fn shows(&self, change: &Change) -> bool {
+        use crate::phase::State;
+        let Ok(table) = self.table(&change.table) else {
+            return false;
+        };
+        let has_new = table.column(&change.new).is_some();
+        let has_old = change.old.as_ref().is_some_and(|old| table.column(old).is_some());
+        match change.state {
+            State::Contracted => has_new && !has_old,
+            State::Aborted => !has_new,
+            State::Expanded | State::Migrating | State::Migrated => {
+                has_new && (has_old || change.old.is_none())
+            }
+        }
+    }
+
+    fn table_of(&self, entry: &Entry) -> Name {
+        let mut changes = self.ledger.changes.iter();
+        let change = changes.find(|change| change.id == entry.change);
+        change.map_or_else(|| Name::from(""), |change| change.table.clone())
+    }
+}
+
+/// The agreement that the columns of a change come to.
+fn agreement(table: &Table, old: &Name, new: &Name) -> Result<Agreement> {
+    let declared = |name| Ok::<_, Error>(&table.expect_column(name)?.declared_type);
+    let (from, to) = (declared(old)?, declared(new)?);
+    let keeps_types = to.is_empty() || to.eq_ignore_ascii_case("any") || same_type(from, to);
+    Ok(Agreement {
+        pair: Pair {
+            table: table.name.clone(),
+            old: old.clone(),
+            new: new.clone(),
+        },
+        key: table.key.clone(),
+        converts: !keeps_types,
+    })
+}
+
+/// Whether two declared types are one.
+fn same_type(one: &str, other: &str) -> bool {
+    let squeezed = |text: &str| text.split_whitespace().collect::<String>().to_ascii_lowercase();
+    squeezed(one) == squeezed(other)
+}
+
+/// Whether the new column is another column rather than the old one under a new name.
+fn replaces(change: &Change, table: &Table, old: &Name) -> Result<bool> {
+    let old = table.expect_column(old)?;
+    let asked = change.asked_type.as_deref();
+    Ok(asked.is_some_and(|asked| !same_type(asked, &old.declared_type)))
+}

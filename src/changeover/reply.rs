@@ -1,0 +1,153 @@
+//! What the engine answers, as the JSON objects that both faces show.
+
+use serde_json::{Map, Value, json};
+
+use crate::error::Error;
+use crate::ledger::Entry;
+use crate::phase::Phase;
+use crate::plan::Plan;
+
+use super::Status;
+
+/// A reply: its type, and its fields in their order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    kind: &'static str,
+    fields: Map<String, Value>,
+}
+
+impl Reply {
+    /// A reply with nothing to say but its type.
+    #[must_use]
+    pub fn new(kind: &'static str) -> Self {
+        Self {
+            kind,
+            fields: Map::new(),
+        }
+    }
+
+    /// The reply with a field more at its end.
+    #[must_use]
+    pub fn with(mut self, field: &str, value: impl Into<Value>) -> Self {
+        self.fields.insert(field.to_owned(), value.into());
+        self
+    }
+
+    /// The reply with a field more, where there is a value.
+    fn with_some(self, field: &str, value: Option<impl Into<Value>>) -> Self {
+        match value {
+            Some(value) => self.with(field, value),
+            None => self,
+        }
+    }
+
+    /// The phase that was applied.
+    #[must_use]
+    pub fn applied(entry: &Entry) -> Self {
+        let kind = match entry.phase {
+            Phase::Expand | Phase::Contract => "migration_applied",
+            Phase::MigrateData => "data_migrated",
+            Phase::Abort => "migration_aborted",
+        };
+        let named = entry.phase != Phase::MigrateData;
+        Self::new(kind)
+            .with("version", entry.version)
+            .with_some("name", named.then_some(entry.name.as_str()))
+            .with_some("schema", entry.schema.as_deref())
+            .with_some("backward_compatible", entry.backward_compatible)
+            .with_some("rows_migrated", entry.rows_migrated)
+    }
+
+    /// What a request would do.
+    #[must_use]
+    pub fn plans(plans: &[Plan]) -> Self {
+        let plans: Vec<Value> = plans.iter().map(plan).collect();
+        Self::new("plan_ok").with("plans", plans)
+    }
+
+    /// How far the changes have come.
+    #[must_use]
+    pub fn status(status: &Status) -> Self {
+        let changes = status.changes.iter().map(|change| {
+            json!({
+                "table": change.table,
+                "from": change.old,
+                "to": change.new,
+                "state": change.state,
+                "rows_migrated": change.rows_migrated,
+                "next": change.next,
+            })
+        });
+        Self::new("status_ok")
+            .with("version", status.version)
+            .with("changes", changes.collect::<Vec<_>>())
+    }
+
+    /// What was applied.
+    #[must_use]
+    pub fn history(history: &[Entry]) -> Self {
+        let entries = history.iter().map(|entry| {
+            json!({
+                "version": entry.version,
+                "phase": entry.phase,
+                "name": entry.name,
+                "schema": entry.schema,
+                "backward_compatible": entry.backward_compatible,
+                "rows_migrated": entry.rows_migrated,
+                "applied_at": entry.applied_at,
+            })
+        });
+        Self::new("history_ok").with("history", entries.collect::<Vec<_>>())
+    }
+
+    /// Why something was not done, and what to do next.
+    #[must_use]
+    pub fn error(error: &Error) -> Self {
+        let text = match error.hint() {
+            Some(hint) => format!("{error}; {hint}"),
+            None => error.to_string(),
+        };
+        Self::new("error")
+            .with("code", error.code() as u8)
+            .with("text", text)
+    }
+
+    /// The object, with the message that it answers.
+    #[must_use]
+    pub fn to(self, msg_id: Value) -> Value {
+        self.object(Some(msg_id))
+    }
+
+    /// The object by itself.
+    #[must_use]
+    pub fn alone(self) -> Value {
+        self.object(None)
+    }
+
+    fn object(self, msg_id: Option<Value>) -> Value {
+        let mut object = Map::new();
+        object.insert("type".to_owned(), self.kind.into());
+        object.extend(msg_id.map(|id| ("in_reply_to".to_owned(), id)));
+        object.extend(self.fields);
+        Value::Object(object)
+    }
+}
+
+fn plan(plan: &Plan) -> Value {
+    let transactions = plan.transactions().map(|(batches, steps, purpose)| {
+        let statements = steps
+            .iter()
+            .map(|step| json!({"why": step.why, "sql": step.statement.expanded()}));
+        json!({
+            "purpose": purpose,
+            "in_batches": batches,
+            "statements": statements.collect::<Vec<_>>(),
+        })
+    });
+    json!({
+        "phase": plan.phase,
+        "table": plan.table,
+        "warnings": plan.warnings,
+        "transactions": transactions.collect::<Vec<_>>(),
+    })
+}

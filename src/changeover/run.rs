@@ -1,0 +1,265 @@
+//! The one executor of plans.
+
+use rusqlite::Connection;
+use rusqlite::types::Value;
+
+use crate::database::{Statement, literal};
+use crate::error::{Error, Result};
+use crate::event::{Event, Observer};
+use crate::ledger::{self, Entry, Ledger};
+use crate::name::Name;
+use crate::plan::{Expect, Outcome, Position, Stage, Step, Transaction, Walk};
+use crate::schema::{Schema, Table, differences};
+
+use super::{Asked, Changeover, Planned, View};
+
+/// How often a plan is made anew because the file changed before it could run.
+const ATTEMPTS: u32 = 10;
+
+/// How many rows a refusal names.
+const EXAMPLES: usize = 5;
+
+/// Whether a transaction ran, or found the file otherwise than its plan expects.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Ran {
+    Done,
+    Stale,
+}
+
+impl Changeover {
+    /// Judges, plans and runs until the answer stands in the ledger.
+    pub(super) fn settle(
+        &mut self,
+        judge: impl Fn(&View<'_>) -> Result<Asked>,
+        observer: &mut Observer<'_>,
+    ) -> Result<Entry> {
+        for _ in 0..ATTEMPTS {
+            let planned = match self.snapshot(&judge)? {
+                Asked::Answered(entry) => return Ok(entry),
+                Asked::Planned(planned) => planned,
+            };
+            if Ledger::prepare(&mut self.database)? {
+                tell(observer, &Event::LedgerReady)?;
+            }
+            if self.run(&planned, observer)? == Ran::Done {
+                let ledger = Ledger::read(self.database.connection())?;
+                let mut history = ledger.history.into_iter();
+                let entry = history.find(|entry| entry.version == planned.version + 1);
+                let entry = entry.ok_or_else(|| Error::Ledger("the record is gone".to_owned()))?;
+                let done = Event::PhaseDone {
+                    phase: entry.phase,
+                    version: entry.version,
+                };
+                // The phase stands, so that a wish to stop comes too late.
+                let _ = observer(&done);
+                return Ok(entry);
+            }
+        }
+        Err(Error::Unsettled)
+    }
+
+    fn run(&self, planned: &Planned, observer: &mut Observer<'_>) -> Result<Ran> {
+        for stage in &planned.plan.stages {
+            let ran = match stage {
+                Stage::Once(transaction) => self.once(planned, transaction)?,
+                Stage::Batches(walk) => self.batches(planned, walk, observer)?,
+            };
+            if ran == Ran::Stale {
+                return Ok(Ran::Stale);
+            }
+        }
+        Ok(Ran::Done)
+    }
+
+    fn once(&self, planned: &Planned, transaction: &Transaction) -> Result<Ran> {
+        self.database.write(transaction.foreign_keys, |connection| {
+            if !planned.is_fresh(connection)? {
+                return Ok(Ran::Stale);
+            }
+            match &transaction.outcome {
+                None => perform_all(&transaction.steps, connection)?,
+                Some(outcome) => {
+                    let table = &planned.plan.table;
+                    let before = dangling(connection, table)?;
+                    perform_all(&transaction.steps, connection)?;
+                    expect_outcome(outcome, connection)?;
+                    if dangling(connection, &outcome.table.name)? != before {
+                        return Err(Error::Unexpected(vec![
+                            "other foreign keys are violated than before".to_owned(),
+                        ]));
+                    }
+                }
+            }
+            Ok(Ran::Done)
+        })
+    }
+
+    fn batches(&self, planned: &Planned, walk: &Walk, observer: &mut Observer<'_>) -> Result<Ran> {
+        let connection = self.database.connection();
+        let table = &planned.plan.table;
+        let rows: i64 =
+            connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?;
+        let rows = rows.unsigned_abs();
+        tell(observer, &Event::BackfillStarted { rows })?;
+        let mut after = ledger::cursor(connection, planned.change)?;
+        let mut passed = 0;
+        loop {
+            let boundary = walk.boundary(after.as_ref(), self.options.batch_rows);
+            let upto = match boundary {
+                Some(boundary) => position(&boundary, connection)?,
+                None => None,
+            };
+            let ran = self.database.write(walk.foreign_keys, |connection| {
+                if !planned.is_fresh(connection)? {
+                    return Ok(Ran::Stale);
+                }
+                perform_all(&walk.batch(after.as_ref(), upto.as_ref()), connection)?;
+                for statement in upto.iter().flat_map(|it| ledger::move_cursor(planned.change, it)) {
+                    statement.run(connection)?;
+                }
+                Ok(Ran::Done)
+            })?;
+            if ran == Ran::Stale {
+                return Ok(Ran::Stale);
+            }
+            passed = if upto.is_some() {
+                rows.min(passed + u64::from(self.options.batch_rows))
+            } else {
+                rows
+            };
+            tell(observer, &Event::BatchDone { passed, rows })?;
+            if upto.is_none() {
+                return Ok(Ran::Done);
+            }
+            after = upto;
+        }
+    }
+}
+
+impl Planned {
+    /// Whether the file still is as the plan was made for.
+    fn is_fresh(&self, connection: &Connection) -> Result<bool> {
+        Ok(Ledger::read(connection)?.version() == self.version
+            && Schema::read(connection)? == self.schema)
+    }
+}
+
+fn tell(observer: &mut Observer<'_>, event: &Event) -> Result<()> {
+    match observer(event) {
+        std::ops::ControlFlow::Continue(()) => Ok(()),
+        std::ops::ControlFlow::Break(()) => Err(Error::Stopped),
+    }
+}
+
+fn perform_all(steps: &[Step], connection: &Connection) -> Result<()> {
+    steps.iter().try_for_each(|step| perform(step, connection))
+}
+
+fn perform(step: &Step, connection: &Connection) -> Result<()> {
+    match &step.expect {
+        Expect::Success => step.statement.run(connection).map(drop),
+        Expect::Changes(rows) => match step.statement.run(connection)? {
+            changed if changed == *rows => Ok(()),
+            changed => Err(Error::Unexpected(vec![format!(
+                "{}: {changed} rows instead of {rows}",
+                step.why
+            )])),
+        },
+        Expect::NoRow(meaning) => match found(&step.statement, connection)? {
+            (0, _) => Ok(()),
+            _ => Err(Error::Unexpected(vec![(*meaning).to_owned()])),
+        },
+        Expect::Agreement { old, new } => match found(&step.statement, connection)? {
+            (0, _) => Ok(()),
+            (count, examples) => Err(Error::Disagreement {
+                old: old.clone(),
+                new: new.clone(),
+                count,
+                examples,
+            }),
+        },
+        Expect::NothingLost { new } => match found(&step.statement, connection)? {
+            (0, _) => Ok(()),
+            (count, examples) => Err(Error::WouldLose {
+                new: new.clone(),
+                count,
+                examples,
+            }),
+        },
+    }
+}
+
+/// How many rows the query finds, and the first of them in words.
+fn found(query: &Statement, connection: &Connection) -> Result<(u64, Vec<String>)> {
+    let mut statement = connection.prepare(&query.sql)?;
+    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let mut rows = statement.query(rusqlite::params_from_iter(&query.params))?;
+    let (mut count, mut examples) = (0, Vec::new());
+    while let Some(row) = rows.next()? {
+        count += 1;
+        if examples.len() < EXAMPLES {
+            let values: Vec<String> = names
+                .iter()
+                .enumerate()
+                .map(|(at, name)| Ok(format!("{name} = {}", literal(&row.get(at)?))))
+                .collect::<Result<_>>()?;
+            examples.push(values.join(" and "));
+        }
+    }
+    Ok((count, examples))
+}
+
+/// The first row of the query, as a position in the table.
+fn position(query: &Statement, connection: &Connection) -> Result<Option<Position>> {
+    let mut statement = connection.prepare_cached(&query.sql)?;
+    let width = statement.column_count();
+    let mut rows = statement.query(rusqlite::params_from_iter(&query.params))?;
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    let values = (0..width).map(|at| row.get::<_, Value>(at));
+    Ok(Some(values.collect::<rusqlite::Result<_>>()?))
+}
+
+fn expect_outcome(outcome: &Outcome, connection: &Connection) -> Result<()> {
+    let mut differing = differences(&outcome.schema, &Schema::read(connection)?);
+    if differing.is_empty() && Table::read(connection, &outcome.table.name)? != outcome.table {
+        differing.push(format!(
+            "table `{}` is described otherwise",
+            outcome.table.name.as_str()
+        ));
+    }
+    if differing.is_empty() {
+        Ok(())
+    } else {
+        Err(Error::Unexpected(differing))
+    }
+}
+
+/// The violated foreign keys from the table and to it: each table, the number of its key, and how many rows.
+/// A key that SQLite cannot check stands with what SQLite says of it.
+fn dangling(connection: &Connection, table: &Name) -> Result<Vec<(Name, String)>> {
+    let mut statement = connection.prepare(
+        "SELECT DISTINCT child.name FROM main.sqlite_schema AS child, pragma_foreign_key_list(child.name, 'main') AS key \
+         WHERE child.type = 'table' AND (lower(key.\"table\") = lower(?1) OR lower(child.name) = lower(?1)) \
+         ORDER BY child.name",
+    )?;
+    let children = statement.query_map([table], |row| row.get::<_, Name>(0))?;
+    let mut violations = Vec::new();
+    for child in children.collect::<rusqlite::Result<Vec<_>>>()? {
+        let mut check = connection.prepare(
+            "SELECT fkid || ': ' || count(*) FROM pragma_foreign_key_check(?1, 'main') GROUP BY fkid ORDER BY fkid",
+        )?;
+        let found = check
+            .query_map([&child], |row| row.get::<_, String>(0))
+            .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>);
+        match found {
+            Ok(found) => violations.extend(found.into_iter().map(|it| (child.clone(), it))),
+            Err(error @ rusqlite::Error::SqliteFailure(..)) => {
+                violations.push((child.clone(), error.to_string()));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(violations)
+}

@@ -1,0 +1,205 @@
+//! The connection to the file: how it is opened, read in a snapshot and written in a transaction.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use sqlite3_parser::dialect::TokenType;
+use sqlite3_parser::lexer::Scanner;
+use sqlite3_parser::lexer::sql::Tokenizer;
+
+use crate::error::{Error, Result};
+
+/// Page cache of our connection, in KiB: what keeps an index that is filled out of order in memory,
+/// and bounds what we use however large the table is.
+const CACHE_KIB: i64 = 16 * 1024;
+
+/// A SQL statement with the values to bind to `?1`, `?2` …
+#[derive(Clone, Debug, PartialEq)]
+pub struct Statement {
+    /// One statement, without a semicolon at its end.
+    pub sql: String,
+    /// The values, in order.
+    pub params: Vec<Value>,
+}
+
+impl Statement {
+    /// A statement that binds nothing.
+    pub fn new(sql: impl Into<String>) -> Self {
+        Self::with(sql, [])
+    }
+
+    /// A statement and what it binds.
+    pub fn with(sql: impl Into<String>, params: impl IntoIterator<Item = Value>) -> Self {
+        Self {
+            sql: sql.into(),
+            params: params.into_iter().collect(),
+        }
+    }
+
+    /// The statement with its values written into it, to be read or run elsewhere.
+    #[must_use]
+    pub fn expanded(&self) -> String {
+        let mut sql = String::new();
+        let mut rest = self.sql.as_str();
+        for (position, token) in parameters(&self.sql) {
+            let skipped = self.sql.len() - rest.len();
+            sql.push_str(&rest[..position - skipped]);
+            rest = &self.sql[position + token.len()..];
+            let number = token[1..].parse::<usize>().ok();
+            let value = number.and_then(|number| self.params.get(number - 1));
+            sql.push_str(&value.map_or_else(|| token.to_owned(), literal));
+        }
+        sql + rest
+    }
+
+    /// Runs it to its end, rows of a PRAGMA or not, and returns how many rows it changed.
+    pub fn run(&self, connection: &Connection) -> Result<u64> {
+        let mut prepared = connection.prepare_cached(&self.sql)?;
+        let mut rows = prepared.query(rusqlite::params_from_iter(&self.params))?;
+        while rows.next()?.is_some() {}
+        drop(rows);
+        Ok(connection.changes())
+    }
+}
+
+/// The parameters in a statement: where each stands, and its token.
+fn parameters(sql: &str) -> Vec<(usize, &str)> {
+    let mut scanner = Scanner::new(Tokenizer::new());
+    let mut found = Vec::new();
+    while let Ok((start, Some((_, kind)), end)) = scanner.scan(sql.as_bytes()) {
+        if kind == TokenType::TK_VARIABLE {
+            found.push((start, &sql[start..end]));
+        }
+    }
+    found
+}
+
+/// A value as SQL writes it.
+pub(crate) fn literal(value: &Value) -> String {
+    match value {
+        Value::Null => "NULL".to_owned(),
+        Value::Integer(number) => number.to_string(),
+        Value::Real(number) => format!("{number:?}"),
+        Value::Text(text) => format!("'{}'", text.replace('\'', "''")),
+        Value::Blob(bytes) => {
+            let digits: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+            format!("x'{digits}'")
+        }
+    }
+}
+
+/// Whether the foreign keys of the file are enforced on our connection during a transaction.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ForeignKeys {
+    /// Enforced, with their actions.
+    On,
+    /// Left alone: a table can be dropped without its children noticing.
+    Off,
+}
+
+/// A SQLite file and our one connection to it.
+pub struct Database {
+    connection: Connection,
+}
+
+impl Database {
+    /// Opens an existing file; nothing is created and nothing is written.
+    ///
+    /// Fails with [`Error::NoSuchFile`], [`Error::NotAFile`], [`Error::NotADatabase`], [`Error::ReadOnly`]
+    /// or, where it stays locked longer than `busy_timeout`, [`Error::Busy`].
+    pub fn open(path: &Path, busy_timeout: Duration) -> Result<Self> {
+        match path.metadata() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::NoSuchFile(path.to_owned()));
+            }
+            Err(error) => return Err(error.into()),
+            Ok(metadata) if !metadata.is_file() => return Err(Error::NotAFile(path.to_owned())),
+            Ok(_) => {}
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(path, flags)?;
+        connection.set_transaction_behavior(TransactionBehavior::Immediate);
+        connection.busy_timeout(busy_timeout)?;
+        // The application's triggers answer to its own statements, not to ours.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        let database = Self { connection };
+        // The first look at the header: here a file that is no database shows.
+        let journal: String = database
+            .connection
+            .pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+        database
+            .connection
+            .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+        if journal == "wal" {
+            // In WAL mode a commit need not reach the disk to leave the file consistent.
+            database
+                .connection
+                .pragma_update(None, "synchronous", "NORMAL")?;
+        }
+        Ok(database)
+    }
+
+    /// The connection, for queries.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// The connection, for what needs it whole.
+    pub fn connection_mut(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+
+    /// Reads in one snapshot of the file.
+    pub fn snapshot<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        self.connection.execute_batch("BEGIN")?;
+        let outcome = read(&self.connection);
+        self.connection.execute_batch("ROLLBACK")?;
+        outcome
+    }
+
+    /// Runs `work` in one transaction that holds the write lock from its start: all of it is
+    /// committed, or on any error nothing.
+    pub fn write<T>(
+        &self,
+        foreign_keys: ForeignKeys,
+        work: impl FnOnce(&Connection) -> Result<T>,
+    ) -> Result<T> {
+        // Inside a transaction this PRAGMA does nothing, so it must come before.
+        self.connection
+            .pragma_update(None, "foreign_keys", foreign_keys == ForeignKeys::On)?;
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        let outcome = work(&self.connection).and_then(|value| {
+            self.connection.execute_batch("COMMIT")?;
+            Ok(value)
+        });
+        if outcome.is_err() {
+            // Some errors have rolled back already. Whatever else the work had switched on goes too.
+            if !self.connection.is_autocommit() {
+                self.connection.execute_batch("ROLLBACK")?;
+            }
+            self.connection.execute_batch(
+                "PRAGMA writable_schema = RESET; PRAGMA ignore_check_constraints = OFF",
+            )?;
+        }
+        outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expanded_statement_reads_as_bound() {
+        let statement = Statement::with(
+            "SELECT ?2, '?1', ?1 -- ?1",
+            [Value::Text("it's".to_owned()), Value::Blob(vec![0, 255])],
+        );
+        assert_eq!(statement.expanded(), "SELECT x'00FF', '?1', 'it''s' -- ?1");
+    }
+}

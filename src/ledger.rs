@@ -1,0 +1,381 @@
+//! What changeover remembers in the file: its changes, how far they have come, and what was answered.
+//!
+//! This module alone names the `_changeover_*` tables. It reads them, and hands out the statements that
+//! write them, for plans to carry.
+
+use rusqlite::Connection;
+use rusqlite::types::Value;
+
+use crate::database::{Database, Statement};
+use crate::error::{Error, Result};
+use crate::name::Name;
+use crate::phase::{Phase, State};
+use crate::plan::{Position, Records, Step};
+
+mod embedded {
+    refinery::embed_migrations!("migrations");
+}
+
+/// Where refinery keeps which migrations of the ledger itself have run.
+const FORMAT: &str = "_changeover_ledger_format";
+
+/// A change: one old column giving way to one new one.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// Its number.
+    pub id: i64,
+    /// The table.
+    pub table: Name,
+    /// The old column, once it is named.
+    pub old: Option<Name>,
+    /// The new column.
+    pub new: Name,
+    /// The type that the request asked for.
+    pub asked_type: Option<String>,
+    /// How far it has come.
+    pub state: State,
+    /// The text of the table before expand.
+    pub text_before: String,
+    /// The text of the table right after expand.
+    pub text_after: String,
+    /// The rows that the backfill gave a value.
+    pub rows_migrated: i64,
+}
+
+/// A phase that was applied, and what was answered.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Entry {
+    /// Its number, counted from 1 over all changes of the file.
+    pub version: i64,
+    /// The change that it belongs to.
+    pub change: i64,
+    /// The phase.
+    pub phase: Phase,
+    /// The name of the migration: `add_full_name_column` …
+    pub name: String,
+    /// The table afterwards, in a line; none for a data migration.
+    pub schema: Option<String>,
+    /// Whether old applications go on as before; of expand alone.
+    pub backward_compatible: Option<bool>,
+    /// The rows that got a value; of a data migration alone.
+    pub rows_migrated: Option<i64>,
+    /// When, as UTC by the clock of SQLite.
+    pub applied_at: String,
+}
+
+/// Everything that the ledger of a file holds.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    /// The changes, the oldest first.
+    pub changes: Vec<Change>,
+    /// The phases that were applied, the oldest first.
+    pub history: Vec<Entry>,
+}
+
+impl Ledger {
+    /// Reads the ledger; an empty one where the file has none. Creates nothing.
+    ///
+    /// Fails with [`Error::LedgerTooNew`] where a later changeover wrote it.
+    pub fn read(connection: &Connection) -> Result<Self> {
+        let Some(found) = format(connection)? else {
+            return Ok(Self::default());
+        };
+        let known = newest_format();
+        if found > known {
+            return Err(Error::LedgerTooNew { found, known });
+        }
+        Ok(Self {
+            changes: read_changes(connection)?,
+            history: read_history(connection)?,
+        })
+    }
+
+    /// Makes the ledger's tables, or brings older ones up to date. Returns whether there was anything to do.
+    pub fn prepare(database: &mut Database) -> Result<bool> {
+        if format(database.connection())? == Some(newest_format()) {
+            return Ok(false);
+        }
+        embedded::migrations::runner()
+            .set_migration_table_name(FORMAT)
+            .run(database.connection_mut())
+            .map_err(ledger_error)?;
+        Ok(true)
+    }
+
+    /// The statements that take the ledger out of the file. Fails with [`Error::ForgetOpen`] where a change is
+    /// still open, and with [`Error::NoLedger`] where there is nothing to take out.
+    pub fn forget(&self, connection: &Connection) -> Result<Vec<Statement>> {
+        if format(connection)?.is_none() {
+            return Err(Error::NoLedger);
+        }
+        if let Some(open) = self.changes.iter().find(|change| change.state.is_open()) {
+            return Err(Error::ForgetOpen(open.table.clone()));
+        }
+        let tables = [
+            "_changeover_cursor",
+            "_changeover_history",
+            "_changeover_changes",
+            FORMAT,
+        ];
+        Ok(tables.map(|table| Statement::new(format!("DROP TABLE {table}"))).into())
+    }
+
+    /// The version of the latest phase; 0 where none was applied.
+    #[must_use]
+    pub fn version(&self) -> i64 {
+        self.history.last().map_or(0, |entry| entry.version)
+    }
+
+    /// The open change of the table.
+    #[must_use]
+    pub fn open_on(&self, table: &Name) -> Option<&Change> {
+        let mut changes = self.changes.iter();
+        changes.find(|change| change.table == *table && change.state.is_open())
+    }
+
+    /// The latest change of the table that has to do with the column, as its old or its new one.
+    #[must_use]
+    pub fn latest_on(&self, table: &Name, column: &Name) -> Option<&Change> {
+        self.changes.iter().rev().find(|change| {
+            change.table == *table && (change.new == *column || change.old.as_ref() == Some(column))
+        })
+    }
+
+    /// The record of a phase of the change.
+    #[must_use]
+    pub fn entry(&self, change: &Change, phase: Phase) -> Option<&Entry> {
+        let mut entries = self.history.iter();
+        entries.find(|entry| entry.change == change.id && entry.phase == phase)
+    }
+
+    /// The number that the next change gets.
+    #[must_use]
+    pub fn next_change(&self) -> i64 {
+        self.changes.last().map_or(1, |change| change.id + 1)
+    }
+
+    /// Records an expand.
+    #[must_use]
+    pub fn expanded(&self, change: &Change, schema: &str, backward_compatible: bool) -> Vec<Step> {
+        let text = |text: &str| Value::Text(text.to_owned());
+        let optional = |text: Option<&str>| text.map_or(Value::Null, |it| Value::Text(it.to_owned()));
+        let begin = Statement::with(
+            "INSERT INTO _changeover_changes \
+             (id, table_name, old_column, new_column, asked_type, state, text_before, text_after) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            [
+                Value::Integer(change.id),
+                text(change.table.as_str()),
+                optional(change.old.as_ref().map(Name::as_str)),
+                text(change.new.as_str()),
+                optional(change.asked_type.as_deref()),
+                text(State::Expanded.as_str()),
+                text(&change.text_before),
+                text(&change.text_after),
+            ],
+        );
+        let name = format!("add_{}_column", change.new.as_str());
+        let mut entry = self.new_entry(change, Phase::Expand, &name);
+        entry.push(("table_schema", text(schema)));
+        entry.push(("backward_compatible", backward_compatible.into()));
+        vec![
+            Step::run("the ledger knows the change", begin),
+            insert_entry(entry),
+        ]
+    }
+
+    /// What a data migration from the column `old` records as it goes.
+    #[must_use]
+    pub fn migrating(&self, change: &Change, old: &Name) -> Records {
+        let id = Value::Integer(change.id);
+        let name = format!("migrate_{}_to_{}", old.as_str(), change.new.as_str());
+        let started = Statement::with(
+            "UPDATE _changeover_changes SET state = ?1, old_column = ?2 WHERE id = ?3",
+            [
+                Value::Text(State::Migrating.to_string()),
+                Value::Text(old.as_str().to_owned()),
+                id.clone(),
+            ],
+        );
+        let counted = Statement::with(
+            "UPDATE _changeover_changes SET rows_migrated = rows_migrated + changes() WHERE id = ?1",
+            [id.clone()],
+        );
+        let entry = insert_entry(self.new_entry(change, Phase::MigrateData, &name));
+        let total = Statement::with(
+            "UPDATE _changeover_history SET rows_migrated = \
+             (SELECT rows_migrated FROM _changeover_changes WHERE id = change_id) WHERE version = ?1",
+            [Value::Integer(self.version() + 1)],
+        );
+        let cursor = Statement::with("DELETE FROM _changeover_cursor WHERE change_id = ?1", [id]);
+        Records {
+            started: vec![Step::run("the ledger knows that the copy has begun", started)],
+            counted: Step::run("so many rows more have a value", counted),
+            finished: vec![
+                entry,
+                Step::run("with the number of rows", total),
+                Step::run("no cursor is needed any more", cursor),
+                set_state(change, State::Migrated),
+            ],
+        }
+    }
+
+    /// Records a contract or an abort, after which the table is as `schema` says.
+    #[must_use]
+    pub fn ended(&self, change: &Change, phase: Phase, schema: &str) -> Vec<Step> {
+        let (state, name) = match phase {
+            Phase::Contract => {
+                let old = change.old.as_ref().unwrap_or(&change.new);
+                (State::Contracted, format!("remove_{}_column", old.as_str()))
+            }
+            _ => (State::Aborted, format!("abort_{}_column", change.new.as_str())),
+        };
+        let mut entry = self.new_entry(change, phase, &name);
+        entry.push(("table_schema", Value::Text(schema.to_owned())));
+        vec![set_state(change, state), insert_entry(entry)]
+    }
+
+    /// The ledger as it will be when the change has gone through the phase: for a plan of what comes behind.
+    #[must_use]
+    pub fn foresee(&self, change: &Change, phase: Phase) -> Self {
+        let mut later = self.clone();
+        later.changes.push(change.clone());
+        later.history.push(Entry {
+            version: self.version() + 1,
+            change: change.id,
+            phase,
+            name: String::new(),
+            schema: None,
+            backward_compatible: None,
+            rows_migrated: None,
+            applied_at: String::new(),
+        });
+        later
+    }
+
+    fn new_entry(&self, change: &Change, phase: Phase, name: &str) -> Vec<(&'static str, Value)> {
+        vec![
+            ("version", Value::Integer(self.version() + 1)),
+            ("change_id", Value::Integer(change.id)),
+            ("phase", Value::Text(phase.to_string())),
+            ("name", Value::Text(name.to_owned())),
+        ]
+    }
+}
+
+/// The key up to which the backfill of the change is done.
+pub fn cursor(connection: &Connection, change: i64) -> Result<Option<Position>> {
+    let mut statement = connection.prepare(
+        "SELECT value FROM _changeover_cursor WHERE change_id = ?1 ORDER BY position",
+    )?;
+    let position = statement.query_map([change], |row| row.get(0))?;
+    let position = position.collect::<rusqlite::Result<Position>>()?;
+    Ok((!position.is_empty()).then_some(position))
+}
+
+/// Moves the cursor of the change, in the transaction of the batch that it speaks of.
+#[must_use]
+pub fn move_cursor(change: i64, position: &Position) -> Vec<Statement> {
+    let upsert = |(at, value): (i64, &Value)| {
+        Statement::with(
+            "INSERT INTO _changeover_cursor (change_id, position, value) VALUES (?1, ?2, ?3) \
+             ON CONFLICT DO UPDATE SET value = excluded.value",
+            [Value::Integer(change), Value::Integer(at), value.clone()],
+        )
+    };
+    (0..).zip(position).map(upsert).collect()
+}
+
+fn set_state(change: &Change, state: State) -> Step {
+    Step::run(
+        format!("the change is {state}"),
+        Statement::with(
+            "UPDATE _changeover_changes SET state = ?1 WHERE id = ?2",
+            [Value::Text(state.to_string()), Value::Integer(change.id)],
+        ),
+    )
+}
+
+fn insert_entry(entry: Vec<(&'static str, Value)>) -> Step {
+    let (columns, values): (Vec<_>, Vec<_>) = entry.into_iter().unzip();
+    let numbers: Vec<String> = (1..=columns.len()).map(|number| format!("?{number}")).collect();
+    Step::run(
+        "and records the phase under its version",
+        Statement::with(
+            format!(
+                "INSERT INTO _changeover_history ({}) VALUES ({})",
+                columns.join(", "),
+                numbers.join(", ")
+            ),
+            values,
+        ),
+    )
+}
+
+/// The format of the ledger in the file, if there is one.
+fn format(connection: &Connection) -> Result<Option<i64>> {
+    if !connection
+        .prepare("SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ?1")?
+        .exists([FORMAT])?
+    {
+        return Ok(None);
+    }
+    Ok(connection.query_row(&format!("SELECT max(version) FROM {FORMAT}"), [], |row| row.get(0))?)
+}
+
+fn newest_format() -> i64 {
+    let runner = embedded::migrations::runner();
+    let versions = runner.get_migrations().iter().map(|it| i64::from(it.version()));
+    versions.max().unwrap_or(0)
+}
+
+fn ledger_error(error: refinery::Error) -> Error {
+    let text = error.to_string();
+    match std::error::Error::source(&error).and_then(|it| it.downcast_ref::<rusqlite::Error>()) {
+        Some(rusqlite::Error::SqliteFailure(code, message)) => {
+            rusqlite::Error::SqliteFailure(*code, message.clone()).into()
+        }
+        _ => Error::Ledger(text),
+    }
+}
+
+fn read_changes(connection: &Connection) -> Result<Vec<Change>> {
+    let mut statement = connection.prepare(
+        "SELECT id, table_name, old_column, new_column, asked_type, state, text_before, text_after, rows_migrated \
+         FROM _changeover_changes ORDER BY id",
+    )?;
+    let changes = statement.query_map([], |row| {
+        Ok(Change {
+            id: row.get(0)?,
+            table: row.get(1)?,
+            old: row.get(2)?,
+            new: row.get(3)?,
+            asked_type: row.get(4)?,
+            state: row.get(5)?,
+            text_before: row.get(6)?,
+            text_after: row.get(7)?,
+            rows_migrated: row.get(8)?,
+        })
+    })?;
+    Ok(changes.collect::<rusqlite::Result<_>>()?)
+}
+
+fn read_history(connection: &Connection) -> Result<Vec<Entry>> {
+    let mut statement = connection.prepare(
+        "SELECT version, change_id, phase, name, table_schema, backward_compatible, rows_migrated, applied_at \
+         FROM _changeover_history ORDER BY version",
+    )?;
+    let entries = statement.query_map([], |row| {
+        Ok(Entry {
+            version: row.get(0)?,
+            change: row.get(1)?,
+            phase: row.get(2)?,
+            name: row.get(3)?,
+            schema: row.get(4)?,
+            backward_compatible: row.get(5)?,
+            rows_migrated: row.get(6)?,
+            applied_at: row.get(7)?,
+        })
+    })?;
+    Ok(entries.collect::<rusqlite::Result<_>>()?)
+}

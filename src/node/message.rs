@@ -1,0 +1,121 @@
+//! What a line asks for.
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::error::{Error, Result};
+use crate::request::Request;
+
+use super::{absent, malformed};
+
+/// What a message asks for.
+#[derive(Debug)]
+pub(super) enum Ask {
+    Init,
+    Apply(Request),
+    Plan(Request),
+    Status,
+    History,
+}
+
+/// A line, with what a reply to it needs to know.
+#[derive(Debug)]
+pub(super) struct Message {
+    /// Whatever the message calls itself.
+    pub(super) msg_id: Value,
+    /// The sender, as an envelope names it.
+    pub(super) src: Value,
+    /// The receiver.
+    pub(super) dest: Value,
+    /// What is asked, or why that cannot be told.
+    pub(super) ask: Result<Ask>,
+}
+
+impl Message {
+    /// A line that holds no message.
+    pub(super) fn unreadable(why: impl Into<String>) -> Self {
+        Self {
+            msg_id: absent(),
+            src: absent(),
+            dest: absent(),
+            ask: Err(malformed(why)),
+        }
+    }
+
+    /// Reads a body, or an envelope around one.
+    pub(super) fn read(text: &str) -> Self {
+        let outer = match serde_json::from_str(text) {
+            Ok(Value::Object(outer)) => outer,
+            Ok(_) => return Self::unreadable("a message is a JSON object"),
+            Err(error) => return Self::unreadable(format!("not a JSON object: {error}")),
+        };
+        let part = |name: &str| outer.get(name).cloned().unwrap_or_else(absent);
+        let (src, dest) = (part("src"), part("dest"));
+        let body = match outer.get("body") {
+            None => outer.clone(),
+            Some(Value::Object(body)) => body.clone(),
+            Some(_) => {
+                return Self {
+                    src,
+                    dest,
+                    ..Self::unreadable("`body` is a JSON object")
+                };
+            }
+        };
+        Self {
+            msg_id: body.get("msg_id").cloned().unwrap_or_else(absent),
+            src,
+            dest,
+            ask: ask(body),
+        }
+    }
+}
+
+fn ask(mut body: Map<String, Value>) -> Result<Ask> {
+    body.remove("msg_id");
+    let kind = take_word(&mut body, "type")?;
+    match kind.as_str() {
+        // A test harness tells a node its name and its peers here.
+        "init" => Ok(Ask::Init),
+        "migrate" => Ok(Ask::Apply(request(body)?)),
+        "plan" => Ok(Ask::Plan(request(body)?)),
+        "abort" => Ok(Ask::Apply(Request::Abort(fields(body)?))),
+        "status" => nothing_more(&body).map(|()| Ask::Status),
+        "history" => nothing_more(&body).map(|()| Ask::History),
+        other => Err(Error::NotSupported(format!(
+            "no message is of type `{other}`: there are init, migrate, plan, abort, status and history"
+        ))),
+    }
+}
+
+fn request(mut body: Map<String, Value>) -> Result<Request> {
+    let phase = take_word(&mut body, "phase")?;
+    match phase.as_str() {
+        "expand" => fields(body).map(Request::Expand),
+        "migrate_data" => fields(body).map(Request::MigrateData),
+        "contract" => fields(body).map(Request::Contract),
+        "abort" => fields(body).map(Request::Abort),
+        other => Err(Error::NotSupported(format!(
+            "there is no phase `{other}`: there are expand, migrate_data, contract and abort"
+        ))),
+    }
+}
+
+fn take_word(body: &mut Map<String, Value>, field: &str) -> Result<String> {
+    match body.remove(field) {
+        Some(Value::String(word)) => Ok(word),
+        Some(_) => Err(malformed(format!("`{field}` is a string"))),
+        None => Err(malformed(format!("the message has no `{field}`"))),
+    }
+}
+
+fn fields<T: DeserializeOwned>(body: Map<String, Value>) -> Result<T> {
+    serde_json::from_value(Value::Object(body)).map_err(|error| malformed(error.to_string()))
+}
+
+fn nothing_more(body: &Map<String, Value>) -> Result<()> {
+    match body.keys().next() {
+        Some(field) => Err(malformed(format!("unknown field `{field}`"))),
+        None => Ok(()),
+    }
+}

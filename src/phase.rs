@@ -1,0 +1,93 @@
+//! The phases of a change and the states that they lead through.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A step of a change that is applied and recorded under a version.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// The new column stands beside the old one.
+    Expand,
+    /// Every row has its value in the new column.
+    MigrateData,
+    /// The new column stands in the place of the old one.
+    Contract,
+    /// The change is undone: the old column alone.
+    Abort,
+}
+
+/// How far a change has come.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Expand is done.
+    Expanded,
+    /// The backfill has begun.
+    Migrating,
+    /// Every row was copied.
+    Migrated,
+    /// Done: the old column is gone.
+    Contracted,
+    /// Undone: the new column is gone.
+    Aborted,
+}
+
+impl State {
+    /// Whether the change still waits for a phase.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        match self {
+            Self::Expanded | Self::Migrating | Self::Migrated => true,
+            Self::Contracted | Self::Aborted => false,
+        }
+    }
+}
+
+/// Gives an enum its one spelling, in the ledger, in messages and in sentences.
+macro_rules! spelled {
+    ($kind:ident: $($variant:ident = $word:literal),+ $(,)?) => {
+        impl $kind {
+            /// The word that the ledger and the messages use.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl fmt::Display for $kind {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl rusqlite::ToSql for $kind {
+            fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+                Ok(self.as_str().into())
+            }
+        }
+
+        impl rusqlite::types::FromSql for $kind {
+            fn column_result(
+                value: rusqlite::types::ValueRef<'_>,
+            ) -> rusqlite::types::FromSqlResult<Self> {
+                match value.as_str()? {
+                    $($word => Ok(Self::$variant),)+
+                    other => Err(rusqlite::types::FromSqlError::Other(
+                        format!("unknown {} `{other}`", stringify!($kind).to_lowercase()).into(),
+                    )),
+                }
+            }
+        }
+    };
+}
+
+spelled!(Phase: Expand = "expand", MigrateData = "migrate_data", Contract = "contract", Abort = "abort");
+spelled!(State:
+    Expanded = "expanded",
+    Migrating = "migrating",
+    Migrated = "migrated",
+    Contracted = "contracted",
+    Aborted = "aborted",
+);

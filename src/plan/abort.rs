@@ -1,0 +1,54 @@
+//! Abort: the table as it was before the change.
+
+use crate::database::ForeignKeys;
+use crate::name::Name;
+use crate::phase::Phase;
+use crate::request::Winner;
+use crate::schema::{Schema, Table, Target};
+
+use super::agreement::keys_where;
+use super::rebuild::rebuild;
+use super::{Agreement, Expect, Outcome, Plan, Stage, Step, Transaction};
+
+/// One transaction: what stands in the new column alone is kept, dropped or refused, as the winner says; then
+/// the rebuild and the ledger's `records`. Where the old column is not known, every value is such a one.
+#[must_use]
+pub fn abort(
+    live: &Schema,
+    table: &Table,
+    target: Target,
+    new: &Name,
+    agreement: Option<&Agreement>,
+    winner: Option<Winner>,
+    records: Vec<Step>,
+) -> Plan {
+    let mut steps = match (winner, agreement) {
+        (Some(Winner::Old), _) => Vec::new(),
+        (Some(Winner::New), Some(agreement)) => {
+            let keep = agreement.keep_new();
+            vec![Step::run(keep.why.clone(), keep.statement(agreement, None))]
+        }
+        (None, Some(agreement)) => vec![agreement.check_nothing_lost()],
+        (_, None) => vec![Step::expecting(
+            format!("no value may stand in `{}` alone", new.as_str()),
+            keys_where(&table.name, &table.key, &format!("{new} IS NOT NULL")),
+            Expect::NothingLost { new: new.clone() },
+        )],
+    };
+    steps.extend(rebuild(live, table, &target));
+    steps.extend(records);
+    Plan {
+        phase: Phase::Abort,
+        table: table.name.clone(),
+        warnings: Vec::new(),
+        stages: vec![Stage::Once(Transaction {
+            purpose: "rebuild the table without the new column".to_owned(),
+            foreign_keys: ForeignKeys::Off,
+            steps,
+            outcome: Some(Outcome {
+                schema: target.schema,
+                table: target.table,
+            }),
+        })],
+    }
+}

@@ -1,0 +1,65 @@
+//! Contract: the new column in the place of the old one.
+
+use crate::database::ForeignKeys;
+use crate::error::{Error, Result};
+use crate::phase::Phase;
+use crate::request::Winner;
+use crate::schema::{Pair, Schema, Table, Target, rename_old, replace_old};
+
+use super::rebuild::rebuild;
+use super::{Agreement, Outcome, Plan, Stage, Step, Transaction};
+
+/// Rehearses the contract of a change: `live` has both columns, `before` is the text of the table before the
+/// change where nothing else changed it since. Fails with what stands in its way.
+pub fn target(live: &Schema, before: Option<&str>, pair: &Pair, converts: bool) -> Result<Target> {
+    let target = if converts {
+        replace_old(live, pair)?
+    } else {
+        rename_old(live, before, pair)?
+    };
+    if target.breaks.is_empty() {
+        return Ok(target);
+    }
+    Err(Error::WouldBreak {
+        phase: "contract",
+        breaks: target.breaks,
+        remedy: "drop or change what is named here first",
+    })
+}
+
+/// One transaction: the rows settled and checked, the rebuild, the ledger's `records`.
+#[must_use]
+pub fn contract(
+    live: &Schema,
+    table: &Table,
+    target: Target,
+    agreement: &Agreement,
+    winner: Option<Winner>,
+    records: Vec<Step>,
+) -> Plan {
+    let settling = agreement.settling(winner).into_iter();
+    let mut steps: Vec<Step> = settling
+        .map(|it| Step::run(it.why.clone(), it.statement(agreement, None)))
+        .collect();
+    steps.push(agreement.check(true));
+    steps.extend(rebuild(live, table, &target));
+    steps.extend(records);
+    let old = agreement.pair.old.as_str();
+    Plan {
+        phase: Phase::Contract,
+        table: table.name.clone(),
+        warnings: vec![format!(
+            "a statement that still says \"{old}\" in double quotes will not fail but read the word itself, \
+             as SQLite takes an unknown name in double quotes for a string"
+        )],
+        stages: vec![Stage::Once(Transaction {
+            purpose: "rebuild the table without the old column".to_owned(),
+            foreign_keys: ForeignKeys::Off,
+            steps,
+            outcome: Some(Outcome {
+                schema: target.schema,
+                table: target.table,
+            }),
+        })],
+    }
+}

@@ -1,0 +1,39 @@
+//! Expand: the new column beside the old one.
+
+use crate::database::ForeignKeys;
+use crate::database::Statement;
+use crate::phase::Phase;
+use crate::schema::Addition;
+
+use super::{Outcome, Plan, Stage, Step, Transaction};
+
+/// One transaction: the column and the ledger's `records`.
+#[must_use]
+pub fn expand(addition: Addition, records: Vec<Step>) -> Plan {
+    let mut steps = vec![Step::run(
+        "a nullable column is added without touching a row",
+        Statement::new(addition.statement),
+    )];
+    steps.extend(records);
+    let mut warnings = addition.warnings;
+    warnings.extend(addition.breaks);
+    warnings.push(format!(
+        "an application that says `INSERT INTO {} VALUES (…)` without naming the columns will fail: \
+         look for it before you expand",
+        addition.table.name.as_str()
+    ));
+    Plan {
+        phase: Phase::Expand,
+        table: addition.table.name.clone(),
+        warnings,
+        stages: vec![Stage::Once(Transaction {
+            purpose: "add the column".to_owned(),
+            foreign_keys: ForeignKeys::Off,
+            steps,
+            outcome: Some(Outcome {
+                schema: addition.schema,
+                table: addition.table,
+            }),
+        })],
+    }
+}

@@ -1,0 +1,135 @@
+//! A phase as a value: the statements it will run and what each is for, before anything runs.
+//!
+//! Plans are made from a schema, its rehearsal and a request; one executor runs them all. The statements of
+//! the ledger come in as values, so that every transaction carries its own record.
+
+mod abort;
+mod agreement;
+mod backfill;
+mod contract;
+mod expand;
+mod rebuild;
+mod script;
+
+use crate::database::{ForeignKeys, Statement};
+use crate::name::Name;
+use crate::phase::Phase;
+use crate::schema::{Schema, Table};
+
+pub use abort::abort;
+pub use agreement::Agreement;
+pub use backfill::{Position, Records, Walk, migrate_data};
+pub use contract::{contract, target};
+pub use expand::expand;
+
+/// Everything that a phase will do.
+#[derive(Debug)]
+pub struct Plan {
+    /// The phase.
+    pub phase: Phase,
+    /// The table.
+    pub table: Name,
+    /// What people should know before it runs.
+    pub warnings: Vec<String>,
+    /// What happens, in order.
+    pub stages: Vec<Stage>,
+}
+
+/// A part of a plan.
+#[derive(Debug)]
+pub enum Stage {
+    /// Done at once or not at all.
+    Once(Transaction),
+    /// A walk over the rows in batches, each a transaction.
+    Batches(Walk),
+}
+
+/// Steps that are committed together.
+#[derive(Debug)]
+pub struct Transaction {
+    /// What it is for.
+    pub purpose: String,
+    /// Whether foreign keys are enforced meanwhile.
+    pub foreign_keys: ForeignKeys,
+    /// What runs, in order.
+    pub steps: Vec<Step>,
+    /// The schema that must stand before the commit, where the schema changes.
+    pub outcome: Option<Outcome>,
+}
+
+/// The schema as the rehearsal has it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// All of it.
+    pub schema: Schema,
+    /// The table of the change, as SQLite describes it.
+    pub table: Table,
+}
+
+/// A statement, why it runs and what must come of it.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// The reason, for people.
+    pub why: String,
+    /// What runs.
+    pub statement: Statement,
+    /// What must come of it.
+    pub expect: Expect,
+}
+
+/// What must come of a step, or the transaction is rolled back.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Expect {
+    /// That it does not fail.
+    Success,
+    /// That it changes just so many rows.
+    Changes(u64),
+    /// That it finds no row; this is what it means if it does.
+    NoRow(&'static str),
+    /// That it finds no row; each row found is the key of one in which the two columns differ.
+    Agreement {
+        /// The old column.
+        old: Name,
+        /// The new column.
+        new: Name,
+    },
+    /// That it finds no row; each row found is the key of one whose value would be lost.
+    NothingLost {
+        /// The column that is to go.
+        new: Name,
+    },
+}
+
+impl Step {
+    /// A statement that need only succeed.
+    pub fn run(why: impl Into<String>, statement: Statement) -> Self {
+        Self {
+            why: why.into(),
+            statement,
+            expect: Expect::Success,
+        }
+    }
+
+    /// A statement with an expectation.
+    pub fn expecting(why: impl Into<String>, statement: Statement, expect: Expect) -> Self {
+        Self {
+            why: why.into(),
+            statement,
+            expect,
+        }
+    }
+}
+
+impl Plan {
+    /// The transactions, and of each walk the transaction that would do it in one go.
+    pub fn transactions(&self) -> impl Iterator<Item = (bool, std::borrow::Cow<'_, [Step]>, &str)> {
+        self.stages.iter().map(|stage| match stage {
+            Stage::Once(transaction) => (
+                false,
+                transaction.steps.as_slice().into(),
+                transaction.purpose.as_str(),
+            ),
+            Stage::Batches(walk) => (true, walk.whole().into(), walk.purpose.as_str()),
+        })
+    }
+}

@@ -1,0 +1,139 @@
+//! The rebuild: a table written anew under its final text, and swapped in.
+//!
+//! The shadow table is filled beside the live one. Then the two exchange their b-trees: only the root pages in
+//! `sqlite_schema` change places, so that every row there stays where it is. Triggers keep their order,
+//! statistics and sequences their names, and other tables' references, the views and the triggers are
+//! never dropped. What the shadow holds then is the old content, and goes with it.
+
+use rusqlite::types::Value;
+
+use crate::database::Statement;
+use crate::name::Name;
+use crate::schema::{Key, Object, Schema, Table, Target};
+
+use super::{Expect, Step};
+
+/// The steps, to run with foreign keys off in one transaction.
+pub(super) fn rebuild(live: &Schema, table: &Table, target: &Target) -> Vec<Step> {
+    let shadow = &target.shadow;
+    let mut steps = vec![Step::run(
+        "the table under its final text, still beside the live one",
+        Statement::new(shadow.table.clone()),
+    )];
+    // Rows that a CHECK would refuse today are in the table all the same, and stay in it.
+    steps.push(check_constraints(false));
+    steps.push(copy(table, target));
+    steps.push(check_constraints(true));
+    steps.extend(shadow.indexes.iter().map(|index| {
+        Step::run("its index, made from sorted keys", Statement::new(index.clone()))
+    }));
+    steps.push(Step::expecting(
+        "as many rows here as there",
+        Statement::new(format!(
+            "SELECT 1 WHERE (SELECT count(*) FROM {}) <> (SELECT count(*) FROM {})",
+            table.name, shadow.name
+        )),
+        Expect::NoRow("the copy holds another number of rows than the table"),
+    ));
+    steps.push(writable_schema("ON"));
+    steps.push(swap(&shadow.twins));
+    steps.extend(texts(live, &target.schema));
+    steps.push(writable_schema("RESET"));
+    steps.push(Step::run(
+        "the old content goes",
+        Statement::new(format!("DROP TABLE {}", shadow.name)),
+    ));
+    steps
+}
+
+fn check_constraints(enforced: bool) -> Step {
+    let (why, ignored) = if enforced {
+        ("from here on they count again", "OFF")
+    } else {
+        ("a row that its CHECK would refuse today is copied as it is", "ON")
+    };
+    Step::run(
+        why,
+        Statement::new(format!("PRAGMA ignore_check_constraints = {ignored}")),
+    )
+}
+
+fn writable_schema(state: &str) -> Step {
+    let why = match state {
+        "ON" => "the rows of sqlite_schema themselves are changed now",
+        _ => "SQLite reads them anew",
+    };
+    Step::run(why, Statement::new(format!("PRAGMA writable_schema = {state}")))
+}
+
+fn copy(table: &Table, target: &Target) -> Step {
+    // A column keeps its values under its name; so does the new one, whose name the old column's text took.
+    let mut columns: Vec<String> = target.table.stored().map(|it| it.name.to_string()).collect();
+    let mut order = String::new();
+    if let Key::Rowid { name, hidden } = &table.key {
+        if *hidden {
+            columns.insert(0, name.to_string());
+        }
+        order = format!(" ORDER BY {name}");
+    }
+    let columns = columns.join(", ");
+    Step::run(
+        "every row, with its rowid",
+        Statement::new(format!(
+            "INSERT OR ABORT INTO {} ({columns}) SELECT {columns} FROM {}{order}",
+            target.shadow.name, table.name,
+        )),
+    )
+}
+
+/// Exchanges the root pages of each pair. The pairs are joined before the first row changes, which an
+/// UPDATE … FROM promises and a subquery would not.
+fn swap(twins: &[(Name, Name)]) -> Step {
+    let mut params = Vec::new();
+    let mut pairs = Vec::new();
+    for (live, shadow) in twins {
+        for (one, other) in [(live, shadow), (shadow, live)] {
+            pairs.push(format!("(?{}, ?{})", params.len() + 1, params.len() + 2));
+            params.extend([one, other].map(text));
+        }
+    }
+    let statement = Statement::with(
+        format!(
+            "WITH pair(one, other) AS (VALUES {}) \
+             UPDATE sqlite_schema SET rootpage = twin.rootpage \
+             FROM pair JOIN sqlite_schema AS twin ON twin.name = pair.other AND twin.type IN ('table', 'index') \
+             WHERE sqlite_schema.name = pair.one AND sqlite_schema.type IN ('table', 'index')",
+            pairs.join(", ")
+        ),
+        params,
+    );
+    Step::expecting(
+        "the two tables, and their indexes, exchange their b-trees",
+        statement,
+        Expect::Changes(2 * twins.len() as u64),
+    )
+}
+
+/// The final text of every object whose text changes.
+fn texts(live: &Schema, target: &Schema) -> Vec<Step> {
+    let changed = target.objects.iter().filter(|object| {
+        live.find(object.kind, &object.name)
+            .is_some_and(|before| before.sql != object.sql)
+    });
+    let step = |object: &Object| {
+        let sql = object.sql.clone().map_or(Value::Null, Value::Text);
+        Step::expecting(
+            format!("{} as rehearsed", object.spoken()),
+            Statement::with(
+                "UPDATE sqlite_schema SET sql = ?1 WHERE type = ?2 AND name = ?3",
+                [sql, Value::Text(object.kind.to_string()), text(&object.name)],
+            ),
+            Expect::Changes(1),
+        )
+    };
+    changed.map(step).collect()
+}
+
+fn text(name: &Name) -> Value {
+    Value::Text(name.as_str().to_owned())
+}

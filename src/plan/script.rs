@@ -1,0 +1,33 @@
+//! A plan as a SQL script that people can read, and sqlite3 can run.
+
+use std::fmt;
+
+use super::{Expect, Plan};
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for warning in &self.warnings {
+            writeln!(f, "-- warning: {}", warning.replace('\n', " "))?;
+        }
+        for (number, (batches, steps, purpose)) in self.transactions().enumerate() {
+            writeln!(f, "\n-- transaction {}: {purpose}", number + 1)?;
+            if batches {
+                writeln!(f, "-- (here in one go; in truth in short transactions)")?;
+            }
+            writeln!(f, "BEGIN IMMEDIATE;")?;
+            for step in steps.iter() {
+                let must = match &step.expect {
+                    Expect::Success => String::new(),
+                    Expect::Changes(rows) => format!(" (must change {rows} rows)"),
+                    Expect::NoRow(_) | Expect::Agreement { .. } | Expect::NothingLost { .. } => {
+                        " (must find no row)".to_owned()
+                    }
+                };
+                writeln!(f, "-- {}{must}", step.why.replace('\n', " "))?;
+                writeln!(f, "{};", step.statement.expanded())?;
+            }
+            writeln!(f, "COMMIT;")?;
+        }
+        Ok(())
+    }
+}

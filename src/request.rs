@@ -1,0 +1,109 @@
+//! What may be asked for: the fields of a phase, as messages spell them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::Name;
+use crate::phase::Phase;
+
+/// A phase, with what it needs to know.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Add the new column.
+    Expand(Expand),
+    /// Copy the values.
+    MigrateData(MigrateData),
+    /// Remove the old column.
+    Contract(Contract),
+    /// Undo.
+    Abort(Abort),
+}
+
+impl Request {
+    /// The phase asked for.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match self {
+            Self::Expand(_) => Phase::Expand,
+            Self::MigrateData(_) => Phase::MigrateData,
+            Self::Contract(_) => Phase::Contract,
+            Self::Abort(_) => Phase::Abort,
+        }
+    }
+}
+
+/// Add a column beside the one that it is to replace.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Expand {
+    /// The table.
+    pub table: Name,
+    /// The new column.
+    pub add_column: Name,
+    /// Its declared type, where the old column's own will not do.
+    #[serde(default)]
+    pub column_type: Option<String>,
+    /// The old column, where it is known already: then its type is taken over, and what contract
+    /// would refuse is refused now.
+    #[serde(default)]
+    pub from: Option<Name>,
+    /// Go on although views or triggers of old applications would break.
+    #[serde(default)]
+    pub allow_breaking: bool,
+}
+
+/// Copy every value of the old column into the new one.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MigrateData {
+    /// The old column.
+    pub from: Name,
+    /// The new column.
+    pub to: Name,
+    /// The table, where the columns do not tell.
+    #[serde(default)]
+    pub table: Option<Name>,
+    /// Whose value counts where both columns hold one.
+    #[serde(default)]
+    pub winner: Option<Winner>,
+    /// Whether to expand first where nothing has yet. A message does; a command line must say so.
+    #[serde(skip_deserializing, default = "yes")]
+    pub expand: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Remove the old column.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contract {
+    /// The table.
+    pub table: Name,
+    /// The old column.
+    pub remove_column: Name,
+    /// Whose value counts where both columns hold one.
+    #[serde(default)]
+    pub winner: Option<Winner>,
+}
+
+/// Undo the open change of a table.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Abort {
+    /// The table.
+    pub table: Name,
+    /// What becomes of values that stand in the new column alone.
+    #[serde(default)]
+    pub winner: Option<Winner>,
+}
+
+/// The column whose value counts where old and new hold different ones.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Winner {
+    /// The old column's.
+    Old,
+    /// The new column's.
+    New,
+}

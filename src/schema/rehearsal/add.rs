@@ -1,0 +1,174 @@
+//! Expand, rehearsed: what a new column changes for the objects that know nothing of it.
+
+use crate::error::{Error, Result};
+use crate::name::Name;
+
+use super::super::replica::Replica;
+use super::super::{Kind, Object, Schema, Table, text};
+use super::{PROBE, followers, quoted_list, worked_before, would_fail};
+
+/// The schema with a nullable column more.
+#[derive(Debug)]
+pub struct Addition {
+    /// All of it.
+    pub schema: Schema,
+    /// The table as SQLite describes it then.
+    pub table: Table,
+    /// The statement that leads there.
+    pub statement: String,
+    /// What old applications would meet, in words.
+    pub breaks: Vec<String>,
+    /// What changes without breaking, in words.
+    pub warnings: Vec<String>,
+}
+
+/// Rehearses `ALTER TABLE … ADD COLUMN`.
+///
+/// `declared_type` is any text that SQLite reads back as the type of the column, and as nothing but
+/// that; empty for none. Fails with [`Error::NotAType`] where it is something else.
+pub fn add_column(
+    schema: &Schema,
+    table: &Name,
+    column: &Name,
+    declared_type: &str,
+) -> Result<Addition> {
+    let before = Replica::of(schema)?;
+    let strict = before.table(table)?.strict;
+    let not_a_type = || {
+        let hint = if strict {
+            ": a STRICT table takes INT, INTEGER, REAL, TEXT, BLOB or ANY"
+        } else {
+            ""
+        };
+        Error::NotAType(declared_type.to_owned(), hint)
+    };
+    let definition = [declared_type.to_owned(), Name::new(declared_type).to_string()]
+        .into_iter()
+        .take(if declared_type.is_empty() { 1 } else { 2 })
+        .find(|definition| is_taken_for(schema, table, column, definition, declared_type))
+        .ok_or_else(not_a_type)?;
+    let added = Replica::of(schema)?;
+    let definition = format!("{} {definition}", column.as_written());
+    let action = format!("ADD COLUMN {}", definition.trim_end());
+    added.alter(table, &action)?;
+    let mut wider = schema.clone();
+    if let Some(text) = added.schema()?.table_text(table) {
+        wider = wider.with_text(Kind::Table, table, text);
+    }
+    let after = Replica::of(&wider)?;
+    let (mut breaks, warnings) = changes(schema, &before, &after, column);
+    breaks.extend(captures(schema, table, column)?);
+    if ["rowid", "_rowid_", "oid"].map(Name::from).contains(column)
+        && matches!(before.table(table)?.key, super::super::Key::Rowid { .. })
+    {
+        breaks.push(format!(
+            "`{}` would no longer mean the rowid of table `{}`",
+            column.as_str(),
+            table.as_str()
+        ));
+    }
+    Ok(Addition {
+        table: after.table(table)?,
+        schema: wider,
+        statement: format!("ALTER TABLE {table} {action}"),
+        breaks,
+        warnings,
+    })
+}
+
+/// Whether SQLite takes the definition for the type alone.
+fn is_taken_for(
+    schema: &Schema,
+    table: &Name,
+    column: &Name,
+    definition: &str,
+    declared_type: &str,
+) -> bool {
+    let attempt = || -> Result<bool> {
+        let alone = |object: &Object| !object.is(Kind::Table, table);
+        let replica = Replica::of(&schema.clone().without(alone))?;
+        replica.alter(table, &format!("ADD COLUMN {column} {definition}"))?;
+        let table = replica.table(table)?;
+        let added = table.expect_column(column)?;
+        let squeezed = |text: &str| text.split_whitespace().collect::<String>();
+        Ok(squeezed(&added.declared_type) == squeezed(declared_type)
+            && added.nullable
+            && added.default.is_none()
+            && added.key_position == 0
+            && !added.generated)
+    };
+    attempt().unwrap_or(false)
+}
+
+/// What the column changes for each view, trigger and virtual table: breaks, and warnings.
+fn changes(
+    schema: &Schema,
+    before: &Replica,
+    after: &Replica,
+    column: &Name,
+) -> (Vec<String>, Vec<String>) {
+    let (mut breaks, mut warnings) = (Vec::new(), Vec::new());
+    let followers = followers(before, after);
+    for (object, was, is) in worked_before(schema, before, after) {
+        if let Some(failure) = &is.failure {
+            breaks.push(would_fail(object, failure));
+        } else if is.columns != was.columns {
+            if is.columns.starts_with(&was.columns) {
+                warnings.push(format!(
+                    "{} shows a column more at its end: {}",
+                    object.spoken(),
+                    quoted_list(&is.columns[was.columns.len()..])
+                ));
+            } else {
+                breaks.push(format!(
+                    "{} would show other columns in the same places: {}",
+                    object.spoken(),
+                    quoted_list(&is.columns)
+                ));
+            }
+        } else if object.sql.as_deref().is_some_and(text::joins_naturally)
+            && is
+                .reads
+                .difference(&was.reads)
+                .any(|(of, read)| read == column && !followers.contains(of))
+        {
+            breaks.push(format!(
+                "{} would join on `{}` too",
+                object.spoken(),
+                column.as_str()
+            ));
+        }
+    }
+    (breaks, warnings)
+}
+
+/// The objects in which a word that is something else today would become the new column: a string in
+/// double quotes, or the column of an outer query. Added under two names and then renamed to one, the
+/// column leaves the same text wherever it is not captured.
+fn captures(schema: &Schema, table: &Name, column: &Name) -> Result<Vec<String>> {
+    let [first, second] = PROBE.map(Name::from);
+    let texts = |name: &Name| -> Result<Schema> {
+        let replica = Replica::of(schema)?;
+        replica.alter(table, &format!("ADD COLUMN {name}"))?;
+        replica.rename_column(table, name, &second)?;
+        replica.schema()
+    };
+    let (free, named) = if schema.table_text(table).is_some() {
+        (texts(&first)?, texts(column)?)
+    } else {
+        return Ok(Vec::new());
+    };
+    let captured = free
+        .objects
+        .iter()
+        .filter(|object| named.find(object.kind, &object.name) != Some(*object));
+    Ok(captured
+        .map(|object| {
+            format!(
+                "in {}, a word that means something else today would become the column `{}`",
+                object.spoken(),
+                column.as_str()
+            )
+        })
+        .collect())
+}

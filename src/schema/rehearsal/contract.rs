@@ -1,0 +1,220 @@
+//! Contract and abort, rehearsed: the schema without one of the two columns.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use crate::error::{Error, Result};
+use crate::name::Name;
+
+use super::super::replica::Replica;
+use super::super::usage::Usage;
+use super::super::{Kind, Object, Schema, text};
+use super::{Pair, Shadow, Target, followers, mentions, quoted_list, worked_before, would_fail};
+
+/// The schema in which the old column bears the new one's name, with everything that it had.
+///
+/// `live` has both columns. `before` is the text that the table had before the new one came, where
+/// nothing else has changed that text since; it comes out with its comments and its formatting.
+/// Views keep the names of their columns, except those that say `*`, which follow their table.
+pub fn rename_old(live: &Schema, before: Option<&str>, pair: &Pair) -> Result<Target> {
+    let Pair { table, old, new } = pair;
+    let on_new = mentions(live, table, new)?;
+    let both: BTreeSet<_> = mentions(live, table, old)?
+        .intersection(&on_new)
+        .cloned()
+        .collect();
+    let base = without_column(live, before, table, new, &on_new)?;
+    let on_old = mentions(&base, table, old)?;
+    let now = Replica::of(live)?;
+    let lists = column_lists(&base, &now, table)?;
+    let mut listed = base;
+    for (view, (sql, _)) in &lists {
+        listed = listed.with_text(Kind::View, view, sql);
+    }
+    let renamed = Replica::of(&listed)?;
+    renamed.rename_column(table, old, new)?;
+    let mut schema = live.clone();
+    for object in &mut schema.objects {
+        if object.is(Kind::Table, table) || (on_old.contains(&object.id()) && object.sql.is_some()) {
+            let text = renamed.text(object.kind, &object.name)?;
+            object.sql = Some(match lists.get(&object.name) {
+                Some((_, list)) if object.kind == Kind::View => {
+                    without_idle_list(&renamed, &now.usages[&object.id()], object, text, list)?
+                }
+                _ => text,
+            });
+        }
+    }
+    let mut target = Target::of(schema, live, pair, |follow, (of, column)| {
+        let renames = (of == table || follow.contains(of)) && column == old;
+        Some((of.clone(), if renames { new.clone() } else { column.clone() }))
+    })?;
+    let spoken = live.objects.iter().filter(|object| both.contains(&object.id()));
+    target.breaks.extend(spoken.map(|object| {
+        format!(
+            "{} names both `{}` and `{}`",
+            object.spoken(),
+            old.as_str(),
+            new.as_str()
+        )
+    }));
+    Ok(target)
+}
+
+/// The schema without the old column, where the new one is another column rather than the old under a
+/// new name: it stays as declared, NOT NULL where the old one was, and what uses the old one is named.
+pub fn replace_old(live: &Schema, pair: &Pair) -> Result<Target> {
+    let Pair { table, old, new } = pair;
+    let on_old = mentions(live, table, old)?;
+    let now = Replica::of(live)?;
+    let not_null = now.table(table)?.expect_column(old)?.not_null;
+    let base = without_column(live, None, table, old, &on_old)?;
+    let replica = Replica::of(&base)?;
+    if not_null {
+        replica.alter(table, &format!("ALTER COLUMN {new} SET NOT NULL"))?;
+    }
+    let text = replica.text(Kind::Table, table)?;
+    let schema = live.clone().with_text(Kind::Table, table, &text);
+    refuse_users(live, &on_old, old)?;
+    Target::of(schema, live, pair, |_, (of, column)| Some((of.clone(), column.clone())))
+}
+
+/// The schema as it was before the new column came.
+pub fn remove_new(
+    live: &Schema,
+    before: Option<&str>,
+    table: &Name,
+    new: &Name,
+) -> Result<Target> {
+    let on_new = mentions(live, table, new)?;
+    refuse_users(live, &on_new, new)?;
+    let base = without_column(live, before, table, new, &on_new)?;
+    let pair = Pair {
+        table: table.clone(),
+        old: new.clone(),
+        new: new.clone(),
+    };
+    Target::of(base, live, &pair, |follow, (of, column)| {
+        let gone = (of == table || follow.contains(of)) && column == new;
+        (!gone).then(|| (of.clone(), column.clone()))
+    })
+}
+
+impl Target {
+    /// Describes `schema`, and judges what every object of `live` makes of it. `read_after` tells what becomes
+    /// of a column that an object reads, given the views that follow their table.
+    fn of(
+        schema: Schema,
+        live: &Schema,
+        pair: &Pair,
+        read_after: impl Fn(&BTreeSet<Name>, &(Name, Name)) -> Option<(Name, Name)>,
+    ) -> Result<Self> {
+        let (before, after) = (Replica::of(live)?, Replica::of(&schema)?);
+        let follow = followers(&before, &after);
+        let mut breaks = Vec::new();
+        for (object, was, is) in worked_before(live, &before, &after) {
+            let expected = was.reads.iter().filter_map(|read| read_after(&follow, read));
+            if let Some(failure) = &is.failure {
+                breaks.push(would_fail(object, failure));
+            } else if is.columns != was.columns && !follow.contains(&object.name) {
+                breaks.push(format!(
+                    "{} would show other columns: {}",
+                    object.spoken(),
+                    quoted_list(&is.columns)
+                ));
+            } else if expected.collect::<BTreeSet<_>>() != is.reads {
+                breaks.push(format!(
+                    "{} would still work, but mean something else: it would read other columns",
+                    object.spoken()
+                ));
+            }
+        }
+        let table = after.table(&pair.table)?;
+        Ok(Self {
+            shadow: Shadow::of(&schema, live, &pair.table)?,
+            table,
+            schema,
+            breaks,
+        })
+    }
+}
+
+/// The schema without the column, and without the objects that name it. The text of the table is `before`
+/// where that is known, else what SQLite's own DROP COLUMN leaves.
+fn without_column(
+    schema: &Schema,
+    before: Option<&str>,
+    table: &Name,
+    column: &Name,
+    users: &BTreeSet<(Kind, Name)>,
+) -> Result<Schema> {
+    let rest = schema
+        .clone()
+        .without(|object| users.contains(&object.id()) || users.contains(&(Kind::View, object.table.clone())));
+    if let Some(text) = before {
+        return Ok(rest.with_text(Kind::Table, table, text));
+    }
+    let replica = Replica::of(&rest)?;
+    replica
+        .alter(table, &format!("DROP COLUMN {column}"))
+        .map_err(|error| Error::WouldBreak {
+            phase: "removing the column",
+            breaks: vec![format!(
+                "table `{}` itself needs `{}`: {error}",
+                table.as_str(),
+                column.as_str()
+            )],
+            remedy: "change the table so that nothing in it names the column",
+        })?;
+    Ok(rest.with_text(Kind::Table, table, &replica.text(Kind::Table, table)?))
+}
+
+/// Every view that reads the table itself and neither has a list of its own nor follows the table, with a
+/// list of its column names, so that a rename below does not change them.
+fn column_lists(
+    base: &Schema,
+    now: &Replica,
+    table: &Name,
+) -> Result<BTreeMap<Name, (String, Range<usize>)>> {
+    let replica = Replica::of(base)?;
+    let follow = followers(now, &replica);
+    let views = base.objects.iter().filter(|object| object.kind == Kind::View);
+    Ok(views
+        .filter(|view| !follow.contains(&view.name))
+        .filter_map(|view| {
+            let usage = &replica.usages[&view.id()];
+            let reads = usage.failure.is_none() && usage.reads.iter().any(|(of, _)| of == table);
+            let sql = view.sql.as_deref().filter(|_| reads)?;
+            Some((view.name.clone(), text::with_column_list(sql, &usage.columns)?))
+        })
+        .collect())
+}
+
+/// The text of a view without the list that it was given, where its columns are called the same without.
+fn without_idle_list(
+    renamed: &Replica,
+    was: &Usage,
+    view: &Object,
+    text: String,
+    list: &Range<usize>,
+) -> Result<String> {
+    let mut plain = text.clone();
+    plain.replace_range(list.clone(), "");
+    let columns = renamed.view_columns(&view.name, &plain)?;
+    Ok(if columns == was.columns { plain } else { text })
+}
+
+/// Fails with the names of the objects that use a column which is to go.
+fn refuse_users(schema: &Schema, users: &BTreeSet<(Kind, Name)>, column: &Name) -> Result<()> {
+    if users.is_empty() {
+        return Ok(());
+    }
+    let spoken = schema.objects.iter().filter(|object| users.contains(&object.id()));
+    Err(Error::WouldBreak {
+        phase: "removing the column",
+        breaks: spoken
+            .map(|object| format!("{} uses `{}`", object.spoken(), column.as_str()))
+            .collect(),
+        remedy: "drop or change what is named here first",
+    })
+}

@@ -1,0 +1,98 @@
+//! What SQLite makes of a change, tried on a replica of the schema before the file is touched.
+//!
+//! SQLite has the only parser that agrees with SQLite, so nothing here reads SQL: a replica does the
+//! `ALTER TABLE`, and its texts and what they use are compared before and after.
+
+mod add;
+mod contract;
+mod shadow;
+
+use std::collections::BTreeSet;
+
+use crate::error::Result;
+use crate::name::Name;
+
+use super::replica::Replica;
+use super::usage::Usage;
+use super::{Kind, Object, Schema, Table};
+
+pub use add::{Addition, add_column};
+pub use contract::{remove_new, rename_old, replace_old};
+pub use shadow::Shadow;
+
+/// A table and the two columns of a change on it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Pair {
+    /// The table.
+    pub table: Name,
+    /// The column that gives way.
+    pub old: Name,
+    /// The column that takes its place.
+    pub new: Name,
+}
+
+/// The schema that a rebuild leads to.
+#[derive(Debug)]
+pub struct Target {
+    /// All of it.
+    pub schema: Schema,
+    /// The rebuilt table as SQLite describes it.
+    pub table: Table,
+    /// The table under another name, to be filled beside the live one.
+    pub shadow: Shadow,
+    /// What would no longer work, or would mean something else, in words.
+    pub breaks: Vec<String>,
+}
+
+/// A name that no schema has, to rename a column to.
+const PROBE: [&str; 2] = ["_changeover_probe_1", "_changeover_probe_2"];
+
+/// The objects that name the column, the table itself apart.
+///
+/// A first rename also turns strings in double quotes into plain strings, here and there; so the texts
+/// are compared between a first and a second one, and what then differs is the name of the column alone.
+fn mentions(schema: &Schema, table: &Name, column: &Name) -> Result<BTreeSet<(Kind, Name)>> {
+    let replica = Replica::of(schema)?;
+    let [first, second] = PROBE.map(Name::from);
+    replica.rename_column(table, column, &first)?;
+    let before = replica.schema()?;
+    replica.rename_column(table, &first, &second)?;
+    let after = replica.schema()?;
+    let differs = |object: &&Object| after.find(object.kind, &object.name) != Some(*object);
+    let named = before.objects.iter().filter(differs).map(Object::id);
+    Ok(named.filter(|(kind, name)| (*kind, name) != (Kind::Table, table)).collect())
+}
+
+/// The objects of both replicas that worked before, each with its usage before and after.
+fn worked_before<'a>(
+    schema: &'a Schema,
+    before: &'a Replica,
+    after: &'a Replica,
+) -> impl Iterator<Item = (&'a Object, &'a Usage, &'a Usage)> {
+    schema.objects.iter().filter_map(|object| {
+        let was = before.usages.get(&object.id())?;
+        let is = after.usages.get(&object.id())?;
+        was.failure.is_none().then_some((object, was, is))
+    })
+}
+
+/// The views that show a column more or less from one replica to the other: those that say `*`.
+fn followers(one: &Replica, other: &Replica) -> BTreeSet<Name> {
+    let views = one.usages.iter().filter(|((kind, _), _)| *kind == Kind::View);
+    let following = views.filter(|(id, usage)| {
+        other
+            .usages
+            .get(*id)
+            .is_some_and(|twin| twin.columns.len() != usage.columns.len())
+    });
+    following.map(|((_, view), _)| view.clone()).collect()
+}
+
+fn would_fail(object: &Object, failure: &str) -> String {
+    format!("{} would fail: {failure}", object.spoken())
+}
+
+fn quoted_list(names: &[Name]) -> String {
+    let names: Vec<String> = names.iter().map(|name| format!("`{}`", name.as_str())).collect();
+    names.join(", ")
+}

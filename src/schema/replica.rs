@@ -1,0 +1,184 @@
+//! An empty copy of a schema in memory, on which SQLite itself tries out what a change does.
+
+use rusqlite::config::DbConfig;
+use rusqlite::functions::FunctionFlags;
+use rusqlite::types::Value;
+use rusqlite::{Connection, Error as SqliteError};
+
+use crate::error::{Error, Result};
+use crate::name::Name;
+
+use super::usage::{Usages, usages};
+use super::{Kind, Object, Schema, Table};
+
+/// A schema without rows.
+pub(super) struct Replica {
+    connection: Connection,
+    /// What its views, triggers and virtual tables use. Reading it is also what tells SQLite of the
+    /// application's functions, without which it would pass over the texts that call them.
+    pub(super) usages: Usages,
+}
+
+impl Replica {
+    /// Builds the replica. A view or trigger that SQLite cannot make sense of is in it all the same.
+    pub(super) fn of(schema: &Schema) -> Result<Self> {
+        let mut connection = Connection::open_in_memory()?;
+        connection.pragma_update(None, "foreign_keys", false)?;
+        // Old texts may have strings in double quotes.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, true)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, true)?;
+        build(&connection, schema)?;
+        // From here on a broken object does not stop an ALTER of another.
+        connection.pragma_update(None, "writable_schema", true)?;
+        let usages = usages(&mut connection, schema)?;
+        Ok(Self { connection, usages })
+    }
+
+    /// Runs one `ALTER TABLE`.
+    pub(super) fn alter(&self, table: &Name, action: &str) -> Result<()> {
+        Ok(self
+            .connection
+            .execute(&format!("ALTER TABLE {table} {action}"), [])
+            .map(drop)?)
+    }
+
+    /// Renames a column, everywhere that SQLite finds it.
+    pub(super) fn rename_column(&self, table: &Name, old: &Name, new: &Name) -> Result<()> {
+        let new = new.as_written();
+        self.alter(table, &format!("RENAME COLUMN {old} TO {new}"))
+    }
+
+    /// The schema as the replica has it now, in an order of its own.
+    pub(super) fn schema(&self) -> Result<Schema> {
+        Schema::read(&self.connection)
+    }
+
+    /// The text of one object as the replica has it now. A name of changeover's own serves too.
+    pub(super) fn text(&self, kind: Kind, name: &Name) -> Result<String> {
+        Ok(self.connection.query_row(
+            "SELECT sql FROM sqlite_schema WHERE type = ?1 AND lower(name) = lower(?2)",
+            (kind.as_str(), name),
+            |row| row.get(0),
+        )?)
+    }
+
+    /// The names of the indexes that the table's own constraints make, in their order.
+    pub(super) fn automatic_indexes(&self, table: &Name) -> Result<Vec<Name>> {
+        let mut statement = self.connection.prepare(
+            "SELECT name FROM sqlite_schema \
+             WHERE type = 'index' AND sql IS NULL AND lower(tbl_name) = lower(?1) ORDER BY rowid",
+        )?;
+        let names = statement.query_map([table], |row| row.get(0))?;
+        Ok(names.collect::<rusqlite::Result<_>>()?)
+    }
+
+    /// The table as the replica has it now.
+    pub(super) fn table(&self, table: &Name) -> Result<Table> {
+        Table::read(&self.connection, table)
+    }
+
+    /// The columns that the view would have with the text.
+    pub(super) fn view_columns(&self, view: &Name, sql: &str) -> Result<Vec<Name>> {
+        self.connection
+            .execute_batch(&format!("SAVEPOINT trial; DROP VIEW {view}; {sql}"))?;
+        let columns = super::table::columns(&self.connection, view);
+        self.connection
+            .execute_batch("ROLLBACK TO trial; RELEASE trial")?;
+        Ok(columns?.into_iter().map(|column| column.name).collect())
+    }
+}
+
+/// Gives SQLite a stand-in for a function or collation that it misses, where that is what the error says.
+/// The stand-in is never called: on a replica statements are prepared, and there are no rows.
+pub(super) fn stand_in(connection: &Connection, error: &SqliteError) -> Result<bool> {
+    let (SqliteError::SqliteFailure(_, Some(message))
+    | SqliteError::SqlInputError { msg: message, .. }) = error
+    else {
+        return Ok(false);
+    };
+    if let Some(name) = message.strip_prefix("no such function: ") {
+        let flags = FunctionFlags::SQLITE_UTF8
+            | FunctionFlags::SQLITE_DETERMINISTIC
+            | FunctionFlags::SQLITE_INNOCUOUS;
+        connection.create_scalar_function(name, -1, flags, |_| Ok(Value::Null))?;
+        return Ok(true);
+    }
+    if let Some(name) = message.strip_prefix("no such collation sequence: ") {
+        connection.create_collation(name, str::cmp)?;
+        return Ok(true);
+    }
+    Ok(false)
+}
+
+/// Tries until nothing is missing that a stand-in can be given for.
+pub(super) fn with_stand_ins<T>(
+    connection: &Connection,
+    mut attempt: impl FnMut(&Connection) -> rusqlite::Result<T>,
+) -> Result<rusqlite::Result<T>> {
+    loop {
+        match attempt(connection) {
+            Err(error) if stand_in(connection, &error)? => {}
+            outcome => return Ok(outcome),
+        }
+    }
+}
+
+fn build(connection: &Connection, schema: &Schema) -> Result<()> {
+    let texts = |wanted: fn(&Object) -> bool| {
+        schema
+            .objects
+            .iter()
+            .filter(move |object| !object.name.is_sqlites() && wanted(object))
+            .filter_map(|object| Some((object, object.sql.as_deref()?)))
+    };
+    // A module makes its own tables, so that the schema's rows for these come too late.
+    for (object, sql) in texts(|object| object.kind == Kind::Table && object.is_virtual()) {
+        if connection.execute_batch(sql).is_err() {
+            insert_unloaded(connection, object)?;
+        }
+    }
+    for (object, sql) in texts(|object| object.kind == Kind::Table && !object.is_virtual()) {
+        if !exists(connection, &object.name)? {
+            create(connection, object, sql)?;
+        }
+    }
+    let analyzed = Name::from("sqlite_stat1");
+    if schema.find(Kind::Table, &analyzed).is_some() {
+        connection.execute_batch("ANALYZE")?;
+    }
+    for (object, sql) in texts(|object| object.kind == Kind::Index) {
+        if !exists(connection, &object.name)? {
+            create(connection, object, sql)?;
+        }
+    }
+    for (object, sql) in texts(|object| object.kind == Kind::View) {
+        create(connection, object, sql)?;
+    }
+    for (object, sql) in texts(|object| object.kind == Kind::Trigger) {
+        create(connection, object, sql)?;
+    }
+    Ok(())
+}
+
+fn create(connection: &Connection, object: &Object, sql: &str) -> Result<()> {
+    with_stand_ins(connection, |connection| connection.execute_batch(sql))?.map_err(|error| {
+        Error::NotSupported(format!("{} cannot be rehearsed: {error}", object.spoken()))
+    })
+}
+
+/// A virtual table whose module is not loaded stands in the schema, and fails whoever uses it, as in the file.
+fn insert_unloaded(connection: &Connection, object: &Object) -> Result<()> {
+    connection.pragma_update(None, "writable_schema", true)?;
+    connection.execute(
+        "INSERT INTO sqlite_schema(type, name, tbl_name, rootpage, sql) VALUES ('table', ?1, ?1, 0, ?2)",
+        (&object.name, &object.sql),
+    )?;
+    connection.execute_batch("PRAGMA writable_schema = RESET")?;
+    Ok(())
+}
+
+fn exists(connection: &Connection, name: &Name) -> Result<bool> {
+    Ok(connection
+        .prepare_cached("SELECT 1 FROM sqlite_schema WHERE lower(name) = lower(?1)")?
+        .exists([name])?)
+}

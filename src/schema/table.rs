@@ -1,0 +1,385 @@
+//! One table as SQLite's own PRAGMAs describe it.
+
+use rusqlite::Connection;
+
+use crate::error::{Error, Result};
+use crate::name::Name;
+
+use super::{Kind, Schema};
+
+/// A column of a table or a view.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Column {
+    /// Its name.
+    pub name: Name,
+    /// The declared type, empty where there is none.
+    pub declared_type: String,
+    /// Whether `NOT NULL` is declared.
+    pub not_null: bool,
+    /// The text of its default.
+    pub default: Option<String>,
+    /// Its place in the primary key, from 1; 0 outside.
+    pub key_position: u32,
+    /// Whether its values are computed.
+    pub generated: bool,
+    /// Whether a row can hold NULL in it.
+    pub nullable: bool,
+}
+
+/// A unique, not unique, partial or expression index, described to the last column.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Index {
+    name: Name,
+    unique: bool,
+    origin: String,
+    partial: bool,
+    /// Name or none for an expression, descending, collation; the key columns alone.
+    columns: Vec<(Option<Name>, bool, String)>,
+}
+
+/// One column of a foreign key from this table.
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Reference {
+    id: i64,
+    parent: Name,
+    from: Name,
+    to: Option<Name>,
+    on_update: String,
+    on_delete: String,
+}
+
+/// How rows are found and walked in order.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Key {
+    /// By a rowid, under the name that no column has taken from it.
+    Rowid {
+        /// The INTEGER PRIMARY KEY, or one of `rowid`, `_rowid_` and `oid`.
+        name: Name,
+        /// Whether no column shows it, so that a copy of the table must be told it.
+        hidden: bool,
+    },
+    /// By the columns of the primary key of a WITHOUT ROWID table, each with its collation and
+    /// whether it runs downwards.
+    Columns(Vec<(Name, String, bool)>),
+    /// Three columns took all names of the rowid: the rows cannot be told apart from outside.
+    None,
+}
+
+/// An ordinary table.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Table {
+    /// Its name.
+    pub name: Name,
+    /// All columns in order, generated ones among them.
+    pub columns: Vec<Column>,
+    /// How rows are found.
+    pub key: Key,
+    /// Whether it is STRICT.
+    pub strict: bool,
+    without_rowid: bool,
+    indexes: Vec<Index>,
+    references: Vec<Reference>,
+}
+
+impl Table {
+    /// Reads an ordinary table.
+    ///
+    /// Fails with [`Error::NoSuchTable`], which names the nearest there is, or with
+    /// [`Error::NotAnOrdinaryTable`] for views, virtual tables and what SQLite keeps for itself.
+    pub fn read(connection: &Connection, table: &Name) -> Result<Self> {
+        let found = connection
+            .prepare("SELECT name, type, wr, strict FROM pragma_table_list WHERE schema = 'main' AND lower(name) = lower(?1)")?
+            .query_row([table], |row| {
+                Ok((row.get::<_, Name>(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?))
+            });
+        let (name, kind, without_rowid, strict): (Name, String, bool, bool) = match found {
+            Ok(found) => found,
+            Err(rusqlite::Error::QueryReturnedNoRows) => {
+                return Err(Error::NoSuchTable {
+                    table: table.clone(),
+                    nearest: nearest(table, &table_names(connection)?),
+                });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let refuse = |kind| {
+            Err(Error::NotAnOrdinaryTable {
+                name: table.clone(),
+                kind,
+            })
+        };
+        match kind.as_str() {
+            "table" if name.is_ours() => return refuse("changeover's own"),
+            "table" if name.is_sqlites() => return refuse("SQLite's own"),
+            "table" => {}
+            "view" => return refuse("a view"),
+            "virtual" => return refuse("a virtual table"),
+            _ => return refuse("part of a virtual table"),
+        }
+        let mut read = Self {
+            columns: columns(connection, &name)?,
+            indexes: indexes(connection, &name)?,
+            references: references(connection, &name)?,
+            key: Key::None,
+            name,
+            strict,
+            without_rowid,
+        };
+        read.find_key(connection)?;
+        let alias = read.rowid_alias().map(|column| column.name.clone());
+        for column in &mut read.columns {
+            let in_key = without_rowid && column.key_position > 0;
+            column.nullable =
+                !column.not_null && !in_key && alias.as_ref() != Some(&column.name);
+        }
+        Ok(read)
+    }
+
+    /// The column of that name.
+    #[must_use]
+    pub fn column(&self, name: &Name) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == *name)
+    }
+
+    /// The column of that name, or [`Error::NoSuchColumn`] with the nearest.
+    pub fn expect_column(&self, name: &Name) -> Result<&Column> {
+        self.column(name).ok_or_else(|| {
+            let names: Vec<Name> = self.columns.iter().map(|it| it.name.clone()).collect();
+            Error::NoSuchColumn {
+                table: self.name.clone(),
+                column: name.clone(),
+                nearest: nearest(name, &names),
+            }
+        })
+    }
+
+    /// The columns that a statement may write.
+    pub fn stored(&self) -> impl Iterator<Item = &Column> {
+        self.columns.iter().filter(|column| !column.generated)
+    }
+
+    /// Table and columns in a line: `users (name, full_name NULL)`, ` NULL` behind each column that may be NULL.
+    /// Generated columns do not show, as `PRAGMA table_info` does not show them.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let columns: Vec<String> = self
+            .stored()
+            .map(|column| {
+                let null = if column.nullable { " NULL" } else { "" };
+                format!("{}{null}", column.name.as_str())
+            })
+            .collect();
+        format!("{} ({})", self.name.as_str(), columns.join(", "))
+    }
+
+    /// The tables that its foreign keys point to.
+    pub fn parents(&self) -> impl Iterator<Item = &Name> {
+        self.references.iter().map(|reference| &reference.parent)
+    }
+
+    /// Fails with [`Error::NotWritable`] where a row of the table cannot be written by this SQLite, because a
+    /// CHECK, an index or a generated column wants a function or a collation that only the application has.
+    pub fn check_writable(&self, connection: &Connection) -> Result<()> {
+        let columns: Vec<String> = self.columns.iter().map(|it| it.name.to_string()).collect();
+        let sets: Vec<String> = self.stored().map(|it| format!("{0} = {0}", it.name)).collect();
+        let trials = [
+            format!("INSERT INTO {} DEFAULT VALUES", self.name),
+            format!("UPDATE {} SET {}", self.name, sets.join(", ")),
+            format!("SELECT 1 FROM {} ORDER BY {}", self.name, columns.join(", ")),
+        ];
+        for trial in trials {
+            connection.prepare(&trial).map_err(|error| match error.into() {
+                Error::Sqlite(error) => Error::NotWritable {
+                    table: self.name.clone(),
+                    reason: error.to_string(),
+                },
+                other => other,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The column that is the rowid under another name: the single INTEGER PRIMARY KEY, unless an index
+    /// of its own (as for `INTEGER PRIMARY KEY DESC`) shows that it is an ordinary column.
+    fn rowid_alias(&self) -> Option<&Column> {
+        let mut key = self.columns.iter().filter(|column| column.key_position > 0);
+        let (first, second) = (key.next()?, key.next());
+        let alias = !self.without_rowid
+            && second.is_none()
+            && first.declared_type.eq_ignore_ascii_case("integer")
+            && self.indexes.iter().all(|index| index.origin != "pk");
+        alias.then_some(first)
+    }
+
+    fn find_key(&mut self, connection: &Connection) -> Result<()> {
+        self.key = if self.without_rowid {
+            let index = self.indexes.iter().find(|index| index.origin == "pk");
+            let Some(index) = index else {
+                return Err(Error::Damaged(format!(
+                    "table `{}` is WITHOUT ROWID and without a key",
+                    self.name.as_str()
+                )));
+            };
+            let columns = index.columns.iter().filter_map(|(name, down, collation)| {
+                Some((name.clone()?, collation.clone(), *down))
+            });
+            Key::Columns(columns.collect())
+        } else if let Some(alias) = self.rowid_alias() {
+            Key::Rowid {
+                name: alias.name.clone(),
+                hidden: false,
+            }
+        } else {
+            ["rowid", "_rowid_", "oid"]
+                .map(Name::from)
+                .into_iter()
+                .find(|name| self.column(name).is_none())
+                .map_or(Key::None, |name| Key::Rowid { name, hidden: true })
+        };
+        // A key that cannot be read is better noticed here than in the middle of a walk.
+        if let Key::Rowid { name, .. } = &self.key {
+            connection.prepare(&format!("SELECT {name} FROM {}", self.name))?;
+        }
+        Ok(())
+    }
+}
+
+/// The columns of a table or a view. Fails where SQLite cannot make sense of the view.
+pub(super) fn columns(connection: &Connection, table: &Name) -> Result<Vec<Column>> {
+    let mut statement = connection.prepare(
+        "SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?1, 'main')",
+    )?;
+    let rows = statement.query_map([table], |row| {
+        let not_null = row.get(2)?;
+        Ok(Column {
+            name: row.get(0)?,
+            declared_type: row.get(1)?,
+            not_null,
+            default: row.get(3)?,
+            key_position: row.get(4)?,
+            generated: row.get::<_, i64>(5)? != 0,
+            nullable: !not_null,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn indexes(connection: &Connection, table: &Name) -> Result<Vec<Index>> {
+    let mut list = connection.prepare(
+        "SELECT name, \"unique\", origin, partial FROM pragma_index_list(?1, 'main') ORDER BY seq",
+    )?;
+    let mut columns = connection.prepare(
+        "SELECT name, \"desc\", coll FROM pragma_index_xinfo(?1, 'main') WHERE key ORDER BY seqno",
+    )?;
+    let rows = list.query_map([table], |row| {
+        Ok(Index {
+            name: row.get(0)?,
+            unique: row.get(1)?,
+            origin: row.get(2)?,
+            partial: row.get(3)?,
+            columns: Vec::new(),
+        })
+    })?;
+    let mut indexes = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    for index in &mut indexes {
+        index.columns = columns
+            .query_map([&index.name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .collect::<rusqlite::Result<_>>()?;
+    }
+    Ok(indexes)
+}
+
+fn references(connection: &Connection, table: &Name) -> Result<Vec<Reference>> {
+    let mut statement = connection.prepare(
+        "SELECT id, \"table\", \"from\", \"to\", on_update, on_delete \
+         FROM pragma_foreign_key_list(?1, 'main') ORDER BY id, seq",
+    )?;
+    let rows = statement.query_map([table], |row| {
+        Ok(Reference {
+            id: row.get(0)?,
+            parent: row.get(1)?,
+            from: row.get(2)?,
+            to: row.get(3)?,
+            on_update: row.get(4)?,
+            on_delete: row.get(5)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn table_names(connection: &Connection) -> Result<Vec<Name>> {
+    let schema = Schema::read(connection)?;
+    let tables = schema.objects.into_iter().filter(|object| object.kind == Kind::Table);
+    Ok(tables.map(|table| table.name).collect())
+}
+
+/// The name that differs least from the one asked for, if any is near.
+fn nearest(asked: &Name, names: &[Name]) -> Option<Name> {
+    let near = asked.as_str().chars().count() / 3 + 1;
+    names
+        .iter()
+        .map(|name| (distance(asked.as_str(), name.as_str()), name))
+        .filter(|(distance, _)| *distance <= near)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name.clone())
+}
+
+/// The edit distance of Levenshtein, letter case apart.
+fn distance(left: &str, right: &str) -> usize {
+    let right: Vec<char> = right.to_lowercase().chars().collect();
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, a) in left.to_lowercase().chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in right.iter().enumerate() {
+            let replaced = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[right.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(ddl: &str) -> Table {
+        let connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(ddl).unwrap();
+        Table::read(&connection, &"t".into()).unwrap()
+    }
+
+    #[test]
+    fn summary_says_what_may_be_null() {
+        let of = |ddl| read(ddl).summary();
+        assert_eq!(of("CREATE TABLE t(a NOT NULL, b, c AS (a))"), "t (a, b NULL)");
+        assert_eq!(of("CREATE TABLE t(id INTEGER PRIMARY KEY, b)"), "t (id, b NULL)");
+        assert_eq!(of("CREATE TABLE t(id INTEGER PRIMARY KEY DESC)"), "t (id NULL)");
+        assert_eq!(of("CREATE TABLE t(id INT PRIMARY KEY)"), "t (id NULL)");
+        assert_eq!(of("CREATE TABLE t(a, b, PRIMARY KEY(b)) WITHOUT ROWID"), "t (a NULL, b)");
+    }
+
+    #[test]
+    fn key_is_the_name_of_the_rowid_that_is_free() {
+        let hidden = |name: &str| Key::Rowid { name: name.into(), hidden: true };
+        assert_eq!(read("CREATE TABLE t(a)").key, hidden("rowid"));
+        assert_eq!(read("CREATE TABLE t(rowid)").key, hidden("_rowid_"));
+        assert_eq!(read("CREATE TABLE t(ROWID, _rowid_, oid)").key, Key::None);
+        assert_eq!(
+            read("CREATE TABLE t(a COLLATE nocase, b, PRIMARY KEY(b DESC, a)) WITHOUT ROWID").key,
+            Key::Columns(vec![
+                ("b".into(), "BINARY".into(), true),
+                ("a".into(), "nocase".into(), false)
+            ])
+        );
+    }
+
+    #[test]
+    fn nearest_name_is_a_near_one() {
+        let names = ["users".into(), "orders".into()];
+        assert_eq!(nearest(&"user".into(), &names), Some("users".into()));
+        assert_eq!(nearest(&"Usres".into(), &names), Some("users".into()));
+        assert_eq!(nearest(&"invoices".into(), &names), None);
+    }
+}
