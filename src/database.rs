@@ -85,8 +85,8 @@ pub(crate) fn literal(value: &Value) -> String {
         Value::Real(number) => format!("{number:?}"),
         Value::Text(text) => format!("'{}'", text.replace('\'', "''")),
         Value::Blob(bytes) => {
-            let digits: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
-            format!("x'{digits}'")
+            let digits: Vec<String> = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+            format!("x'{}'", digits.concat())
         }
     }
 }
@@ -128,9 +128,10 @@ impl Database {
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         let database = Self { connection };
         // The first look at the header: here a file that is no database shows.
-        let journal: String = database
-            .connection
-            .pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+        let journal: String =
+            database
+                .connection
+                .pragma_query_value(None, "journal_mode", |row| row.get(0))?;
         database
             .connection
             .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;

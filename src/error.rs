@@ -278,9 +278,7 @@ impl Error {
             Self::NoSuchFile(_)
             | Self::NoSuchTable { .. }
             | Self::NoSuchColumn { .. }
-            | Self::NoTableHas(_) => {
-                Code::DoesNotExist
-            }
+            | Self::NoTableHas(_) => Code::DoesNotExist,
             Self::FileExists(_) | Self::ColumnExists { .. } => Code::AlreadyExists,
             Self::ChangeOpen { .. }
             | Self::ForgetOpen(_)
@@ -309,8 +307,14 @@ impl Error {
             Self::DiskFull => "nothing is lost: make room and run the same again",
             Self::Busy => "run the same again, or wait longer with --busy-timeout",
             Self::Unsettled => "run the same again when nothing else changes the schema",
-            Self::NoSuchTable { nearest: Some(near), .. }
-            | Self::NoSuchColumn { nearest: Some(near), .. } => {
+            Self::NoSuchTable {
+                nearest: Some(near),
+                ..
+            }
+            | Self::NoSuchColumn {
+                nearest: Some(near),
+                ..
+            } => {
                 return Some(format!("did you mean `{}`?", near.as_str()));
             }
             Self::NotAnOrdinaryTable { .. } => "name the table that holds the rows",
@@ -343,7 +347,9 @@ impl Error {
                 "keep them with winner `new` (--winner new), or drop them with winner `old`"
             }
             Self::Unexpected(_) => "nothing was changed; please report this with the schema",
-            Self::LedgerTooNew { .. } => "use a changeover at least as new as the one that wrote it",
+            Self::LedgerTooNew { .. } => {
+                "use a changeover at least as new as the one that wrote it"
+            }
             Self::Stopped => "what was done is kept: run the same again to go on",
             Self::NoSuchTable { nearest: None, .. }
             | Self::NoSuchColumn { nearest: None, .. }
@@ -388,7 +394,10 @@ fn bullets(lines: &[String]) -> String {
 }
 
 fn listed(names: &[Name]) -> String {
-    let names: Vec<String> = names.iter().map(|name| format!("`{}`", name.as_str())).collect();
+    let names: Vec<String> = names
+        .iter()
+        .map(|name| format!("`{}`", name.as_str()))
+        .collect();
     match names.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
         _ => names.concat(),

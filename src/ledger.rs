@@ -98,7 +98,7 @@ impl Ledger {
         embedded::migrations::runner()
             .set_migration_table_name(FORMAT)
             .run(database.connection_mut())
-            .map_err(ledger_error)?;
+            .map_err(|error| ledger_error(&error))?;
         Ok(true)
     }
 
@@ -117,7 +117,9 @@ impl Ledger {
             "_changeover_changes",
             FORMAT,
         ];
-        Ok(tables.map(|table| Statement::new(format!("DROP TABLE {table}"))).into())
+        Ok(tables
+            .map(|table| Statement::new(format!("DROP TABLE {table}")))
+            .into())
     }
 
     /// The version of the latest phase; 0 where none was applied.
@@ -158,7 +160,8 @@ impl Ledger {
     #[must_use]
     pub fn expanded(&self, change: &Change, schema: &str, backward_compatible: bool) -> Vec<Step> {
         let text = |text: &str| Value::Text(text.to_owned());
-        let optional = |text: Option<&str>| text.map_or(Value::Null, |it| Value::Text(it.to_owned()));
+        let optional =
+            |text: Option<&str>| text.map_or(Value::Null, |it| Value::Text(it.to_owned()));
         let begin = Statement::with(
             "INSERT INTO _changeover_changes \
              (id, table_name, old_column, new_column, asked_type, state, text_before, text_after) \
@@ -209,7 +212,10 @@ impl Ledger {
         );
         let cursor = Statement::with("DELETE FROM _changeover_cursor WHERE change_id = ?1", [id]);
         Records {
-            started: vec![Step::run("the ledger knows that the copy has begun", started)],
+            started: vec![Step::run(
+                "the ledger knows that the copy has begun",
+                started,
+            )],
             counted: Step::run("so many rows more have a value", counted),
             finished: vec![
                 entry,
@@ -228,7 +234,10 @@ impl Ledger {
                 let old = change.old.as_ref().unwrap_or(&change.new);
                 (State::Contracted, format!("remove_{}_column", old.as_str()))
             }
-            _ => (State::Aborted, format!("abort_{}_column", change.new.as_str())),
+            _ => (
+                State::Aborted,
+                format!("abort_{}_column", change.new.as_str()),
+            ),
         };
         let mut entry = self.new_entry(change, phase, &name);
         entry.push(("table_schema", Value::Text(schema.to_owned())));
@@ -265,9 +274,8 @@ impl Ledger {
 
 /// The key up to which the backfill of the change is done.
 pub fn cursor(connection: &Connection, change: i64) -> Result<Option<Position>> {
-    let mut statement = connection.prepare(
-        "SELECT value FROM _changeover_cursor WHERE change_id = ?1 ORDER BY position",
-    )?;
+    let mut statement = connection
+        .prepare("SELECT value FROM _changeover_cursor WHERE change_id = ?1 ORDER BY position")?;
     let position = statement.query_map([change], |row| row.get(0))?;
     let position = position.collect::<rusqlite::Result<Position>>()?;
     Ok((!position.is_empty()).then_some(position))
@@ -298,7 +306,9 @@ fn set_state(change: &Change, state: State) -> Step {
 
 fn insert_entry(entry: Vec<(&'static str, Value)>) -> Step {
     let (columns, values): (Vec<_>, Vec<_>) = entry.into_iter().unzip();
-    let numbers: Vec<String> = (1..=columns.len()).map(|number| format!("?{number}")).collect();
+    let numbers: Vec<String> = (1..=columns.len())
+        .map(|number| format!("?{number}"))
+        .collect();
     Step::run(
         "and records the phase under its version",
         Statement::with(
@@ -320,18 +330,25 @@ fn format(connection: &Connection) -> Result<Option<i64>> {
     {
         return Ok(None);
     }
-    Ok(connection.query_row(&format!("SELECT max(version) FROM {FORMAT}"), [], |row| row.get(0))?)
+    Ok(
+        connection.query_row(&format!("SELECT max(version) FROM {FORMAT}"), [], |row| {
+            row.get(0)
+        })?,
+    )
 }
 
 fn newest_format() -> i64 {
     let runner = embedded::migrations::runner();
-    let versions = runner.get_migrations().iter().map(|it| i64::from(it.version()));
+    let versions = runner
+        .get_migrations()
+        .iter()
+        .map(|it| i64::from(it.version()));
     versions.max().unwrap_or(0)
 }
 
-fn ledger_error(error: refinery::Error) -> Error {
+fn ledger_error(error: &refinery::Error) -> Error {
     let text = error.to_string();
-    match std::error::Error::source(&error).and_then(|it| it.downcast_ref::<rusqlite::Error>()) {
+    match std::error::Error::source(error).and_then(|it| it.downcast_ref::<rusqlite::Error>()) {
         Some(rusqlite::Error::SqliteFailure(code, message)) => {
             rusqlite::Error::SqliteFailure(*code, message.clone()).into()
         }

@@ -42,7 +42,11 @@ impl Name {
             && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
             && keyword_token(self.0.as_bytes()).is_none()
             && !["true", "false"].contains(&self.0.to_ascii_lowercase().as_str());
-        if plain { self.0.clone() } else { self.to_string() }
+        if plain {
+            self.0.clone()
+        } else {
+            self.to_string()
+        }
     }
 
     /// Whether the name belongs to changeover itself.
@@ -148,7 +152,15 @@ mod tests {
     #[test]
     fn people_read_bare_names_where_sqlite_does() {
         assert_eq!(Name::from("full_name").as_written(), "full_name");
-        for odd in ["order", "Key", "true", "2nd", "a b", "größe", "current_date"] {
+        for odd in [
+            "order",
+            "Key",
+            "true",
+            "2nd",
+            "a b",
+            "größe",
+            "current_date",
+        ] {
             assert!(Name::from(odd).as_written().starts_with('"'), "{odd}");
         }
     }

@@ -22,7 +22,12 @@ impl View<'_> {
             };
         };
         table.expect_column(&change.new)?;
-        let target = remove_new(&self.schema, self.text_before(change), &table.name, &change.new)?;
+        let target = remove_new(
+            &self.schema,
+            self.text_before(change),
+            &table.name,
+            &change.new,
+        )?;
         if !target.breaks.is_empty() {
             return Err(Error::WouldBreak {
                 phase: "abort",
@@ -34,7 +39,9 @@ impl View<'_> {
             Some(old) if table.column(old).is_some() => Some(agreement(&table, old, &change.new)?),
             _ => None,
         };
-        let records = self.ledger.ended(change, Phase::Abort, &target.table.summary());
+        let records = self
+            .ledger
+            .ended(change, Phase::Abort, &target.table.summary());
         let plan = plan::abort(
             &self.schema,
             &table,

@@ -41,8 +41,17 @@ impl View<'_> {
         let replaces = replaces(change, table, &asked.remove_column)?;
         let before = self.text_before(change);
         let target = plan::target(&self.schema, before, &agreement.pair, replaces)?;
-        let records = self.ledger.ended(change, Phase::Contract, &target.table.summary());
-        let plan = plan::contract(&self.schema, table, target, &agreement, asked.winner, records);
+        let records = self
+            .ledger
+            .ended(change, Phase::Contract, &target.table.summary());
+        let plan = plan::contract(
+            &self.schema,
+            table,
+            target,
+            &agreement,
+            asked.winner,
+            records,
+        );
         Ok(self.planned(plan, change.id))
     }
 }

@@ -98,7 +98,9 @@ impl View<'_> {
     pub(super) fn expand_plan(&self, expansion: Expansion) -> Plan {
         let Expansion { change, addition } = expansion;
         let compatible = addition.breaks.is_empty();
-        let records = self.ledger.expanded(&change, &addition.table.summary(), compatible);
+        let records = self
+            .ledger
+            .expanded(&change, &addition.table.summary(), compatible);
         plan::expand(addition, records)
     }
 }
@@ -127,8 +129,12 @@ fn same_request(change: &Change, asked: &Expand) -> Result<()> {
         });
     }
     let asked_type = asked.column_type.as_deref();
-    let other_type = asked_type
-        .is_some_and(|asked| change.asked_type.as_deref().is_none_or(|done| !same_type(asked, done)));
+    let other_type = asked_type.is_some_and(|asked| {
+        change
+            .asked_type
+            .as_deref()
+            .is_none_or(|done| !same_type(asked, done))
+    });
     if other_type {
         return Err(Error::ColumnExists {
             table: change.table.clone(),

@@ -58,7 +58,11 @@ impl View<'_> {
     }
 
     /// Both plans, of an expand and of the data migration behind it.
-    pub(super) fn expand_and_migrate(&self, first: &Expand, asked: &MigrateData) -> Result<Vec<Plan>> {
+    pub(super) fn expand_and_migrate(
+        &self,
+        first: &Expand,
+        asked: &MigrateData,
+    ) -> Result<Vec<Plan>> {
         let expansion = self.expansion(&self.table(&first.table)?, first)?;
         let migrate = migration(
             &expansion.addition.schema,
@@ -76,7 +80,10 @@ impl View<'_> {
         let meant = self.ledger.changes.iter().filter(|change| {
             change.new == asked.to
                 && change.state != State::Aborted
-                && asked.table.as_ref().is_none_or(|table| change.table == *table)
+                && asked
+                    .table
+                    .as_ref()
+                    .is_none_or(|table| change.table == *table)
                 && self
                     .ledger
                     .latest_on(&change.table, &change.new)
@@ -84,9 +91,11 @@ impl View<'_> {
                 && self.shows(change)
         });
         let meant: Vec<&Change> = meant.collect();
-        let from_here = |change: &&&Change| change.old.as_ref().is_none_or(|old| *old == asked.from);
+        let from_here =
+            |change: &&&Change| change.old.as_ref().is_none_or(|old| *old == asked.from);
         let fitting: Vec<&Change> = meant.iter().filter(from_here).copied().collect();
-        let waiting = |change: &&&Change| matches!(change.state, State::Expanded | State::Migrating);
+        let waiting =
+            |change: &&&Change| matches!(change.state, State::Expanded | State::Migrating);
         let open: Vec<&Change> = fitting.iter().filter(waiting).copied().collect();
         match (open.as_slice(), fitting.as_slice(), meant.as_slice()) {
             ([one], _, _) | ([], [one], _) => Ok(Some(one)),

@@ -181,10 +181,12 @@ impl View<'_> {
     }
 
     fn table_text(&self, table: &Name) -> Result<&str> {
-        self.schema.table_text(table).ok_or_else(|| Error::NoSuchTable {
-            table: table.clone(),
-            nearest: None,
-        })
+        self.schema
+            .table_text(table)
+            .ok_or_else(|| Error::NoSuchTable {
+                table: table.clone(),
+                nearest: None,
+            })
     }
 
     /// The text of the table before the change, where nobody else has changed it since.
@@ -200,7 +202,10 @@ impl View<'_> {
             return false;
         };
         let has_new = table.column(&change.new).is_some();
-        let has_old = change.old.as_ref().is_some_and(|old| table.column(old).is_some());
+        let has_old = change
+            .old
+            .as_ref()
+            .is_some_and(|old| table.column(old).is_some());
         match change.state {
             State::Contracted => has_new && !has_old,
             State::Aborted => !has_new,
@@ -235,7 +240,11 @@ fn agreement(table: &Table, old: &Name, new: &Name) -> Result<Agreement> {
 
 /// Whether two declared types are one.
 fn same_type(one: &str, other: &str) -> bool {
-    let squeezed = |text: &str| text.split_whitespace().collect::<String>().to_ascii_lowercase();
+    let squeezed = |text: &str| {
+        text.split_whitespace()
+            .collect::<String>()
+            .to_ascii_lowercase()
+    };
     squeezed(one) == squeezed(other)
 }
 

@@ -98,7 +98,9 @@ impl Changeover {
         let connection = self.database.connection();
         let table = &planned.plan.table;
         let rows: i64 =
-            connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0))?;
+            connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
+                row.get(0)
+            })?;
         let rows = rows.unsigned_abs();
         tell(observer, &Event::BackfillStarted { rows })?;
         let mut after = ledger::cursor(connection, planned.change)?;
@@ -114,7 +116,10 @@ impl Changeover {
                     return Ok(Ran::Stale);
                 }
                 perform_all(&walk.batch(after.as_ref(), upto.as_ref()), connection)?;
-                for statement in upto.iter().flat_map(|it| ledger::move_cursor(planned.change, it)) {
+                for statement in upto
+                    .iter()
+                    .flat_map(|it| ledger::move_cursor(planned.change, it))
+                {
                     statement.run(connection)?;
                 }
                 Ok(Ran::Done)
@@ -192,7 +197,7 @@ fn perform(step: &Step, connection: &Connection) -> Result<()> {
 /// How many rows the query finds, and the first of them in words.
 fn found(query: &Statement, connection: &Connection) -> Result<(u64, Vec<String>)> {
     let mut statement = connection.prepare(&query.sql)?;
-    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut rows = statement.query(rusqlite::params_from_iter(&query.params))?;
     let (mut count, mut examples) = (0, Vec::new());
     while let Some(row) = rows.next()? {

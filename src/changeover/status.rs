@@ -17,6 +17,8 @@ pub struct Status {
 /// How far one change has come.
 #[derive(Clone, Debug)]
 pub struct ChangeStatus {
+    /// Its number.
+    pub id: i64,
     /// The table.
     pub table: Name,
     /// The old column, once it is named.
@@ -34,6 +36,7 @@ pub struct ChangeStatus {
 impl View<'_> {
     pub(super) fn status(&self) -> Status {
         let changes = self.ledger.changes.iter().map(|change| ChangeStatus {
+            id: change.id,
             table: change.table.clone(),
             old: change.old.clone(),
             new: change.new.clone(),

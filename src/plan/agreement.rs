@@ -91,7 +91,10 @@ impl Agreement {
             new: new.clone(),
         };
         Step::expecting(
-            format!("no row of `{}` may hold two different values", table.as_str()),
+            format!(
+                "no row of `{}` may hold two different values",
+                table.as_str()
+            ),
             self.keys_where(&condition),
             expect,
         )
@@ -114,9 +117,9 @@ impl Agreement {
 
 impl Settling {
     /// The statement, for the rows that `range` leaves.
-    pub(super) fn statement(&self, agreement: &Agreement, range: Option<Statement>) -> Statement {
+    pub(super) fn statement(&self, agreement: &Agreement, range: Option<&Statement>) -> Statement {
         let (within, params) = match range {
-            Some(range) => (format!("{} AND ", range.sql), range.params),
+            Some(range) => (format!("{} AND ", range.sql), range.params.clone()),
             None => (String::new(), Vec::new()),
         };
         // The policy of the statement, since those of the table's constraints would skip or remove rows.

@@ -70,7 +70,10 @@ pub fn migrate_data(agreement: &Agreement, winner: Option<Winner>, records: Reco
         stages: vec![
             transaction("begin", started),
             Stage::Batches(walk),
-            transaction("take what was written meanwhile, and record the phase", finish),
+            transaction(
+                "take what was written meanwhile, and record the phase",
+                finish,
+            ),
         ],
     }
 }
@@ -93,7 +96,7 @@ impl Walk {
         if let Some(upto) = upto {
             bound(&mut range, key, Side::UpTo, upto);
         }
-        self.steps((!range.sql.is_empty()).then_some(range))
+        self.steps((!range.sql.is_empty()).then_some(&range))
     }
 
     /// Finds the key of the `size`th row behind `after`, which is none near the end of the table. A table
@@ -107,7 +110,10 @@ impl Walk {
                 join(columns, |(name, ..)| name.to_string()),
                 join(columns, |(name, collation, down)| {
                     let direction = if *down { " DESC" } else { "" };
-                    format!("{name} COLLATE {}{direction}", Name::from(collation.as_str()))
+                    format!(
+                        "{name} COLLATE {}{direction}",
+                        Name::from(collation.as_str())
+                    )
                 }),
             ),
             Key::None => return None,
@@ -116,7 +122,11 @@ impl Walk {
         if let Some(after) = after {
             bound(&mut range, key, Side::After, after);
         }
-        let filter = if range.sql.is_empty() { "TRUE" } else { &range.sql };
+        let filter = if range.sql.is_empty() {
+            "TRUE"
+        } else {
+            &range.sql
+        };
         let table = &self.agreement.pair.table;
         let mut params = range.params;
         params.push(Value::Integer(i64::from(size) - 1));
@@ -129,10 +139,10 @@ impl Walk {
         ))
     }
 
-    fn steps(&self, range: Option<Statement>) -> Vec<Step> {
+    fn steps(&self, range: Option<&Statement>) -> Vec<Step> {
         let mut steps = Vec::new();
         for settling in self.agreement.settling(self.winner) {
-            let statement = settling.statement(&self.agreement, range.clone());
+            let statement = settling.statement(&self.agreement, range);
             steps.push(Step::run(settling.why, statement));
             if settling.counts {
                 steps.push(self.counted.clone());
@@ -172,16 +182,22 @@ fn lexicographic(columns: &[(Name, String, bool)], side: Side, first: usize) -> 
         let left = join(columns, |(name, collation, _)| {
             format!("{name} COLLATE {}", Name::from(collation.as_str()))
         });
-        let numbers: Vec<String> = (first..first + columns.len()).map(|n| format!("?{n}")).collect();
+        let numbers: Vec<String> = (first..first + columns.len())
+            .map(|n| format!("?{n}"))
+            .collect();
         (left, numbers.join(", "))
     };
-    let operator = |down: bool, last: bool| match (side, down, last) {
-        (Side::After, false, _) => ">",
-        (Side::After, true, _) => "<",
-        (Side::UpTo, false, true) => "<=",
-        (Side::UpTo, true, true) => ">=",
-        (Side::UpTo, false, false) => "<",
-        (Side::UpTo, true, false) => ">",
+    let operator = |down: bool, last: bool| {
+        let (strict, loose) = if (side == Side::After) == down {
+            ("<", "<=")
+        } else {
+            (">", ">=")
+        };
+        if last && side == Side::UpTo {
+            loose
+        } else {
+            strict
+        }
     };
     let down = columns.first().is_some_and(|(.., down)| *down);
     if columns.iter().all(|(.., other)| *other == down) {

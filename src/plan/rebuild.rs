@@ -25,7 +25,10 @@ pub(super) fn rebuild(live: &Schema, table: &Table, target: &Target) -> Vec<Step
     steps.push(copy(table, target));
     steps.push(check_constraints(true));
     steps.extend(shadow.indexes.iter().map(|index| {
-        Step::run("its index, made from sorted keys", Statement::new(index.clone()))
+        Step::run(
+            "its index, made from sorted keys",
+            Statement::new(index.clone()),
+        )
     }));
     steps.push(Step::expecting(
         "as many rows here as there",
@@ -50,7 +53,10 @@ fn check_constraints(enforced: bool) -> Step {
     let (why, ignored) = if enforced {
         ("from here on they count again", "OFF")
     } else {
-        ("a row that its CHECK would refuse today is copied as it is", "ON")
+        (
+            "a row that its CHECK would refuse today is copied as it is",
+            "ON",
+        )
     };
     Step::run(
         why,
@@ -63,12 +69,19 @@ fn writable_schema(state: &str) -> Step {
         "ON" => "the rows of sqlite_schema themselves are changed now",
         _ => "SQLite reads them anew",
     };
-    Step::run(why, Statement::new(format!("PRAGMA writable_schema = {state}")))
+    Step::run(
+        why,
+        Statement::new(format!("PRAGMA writable_schema = {state}")),
+    )
 }
 
 fn copy(table: &Table, target: &Target) -> Step {
     // A column keeps its values under its name; so does the new one, whose name the old column's text took.
-    let mut columns: Vec<String> = target.table.stored().map(|it| it.name.to_string()).collect();
+    let mut columns: Vec<String> = target
+        .table
+        .stored()
+        .map(|it| it.name.to_string())
+        .collect();
     let mut order = String::new();
     if let Key::Rowid { name, hidden } = &table.key {
         if *hidden {
@@ -126,7 +139,11 @@ fn texts(live: &Schema, target: &Schema) -> Vec<Step> {
             format!("{} as rehearsed", object.spoken()),
             Statement::with(
                 "UPDATE sqlite_schema SET sql = ?1 WHERE type = ?2 AND name = ?3",
-                [sql, Value::Text(object.kind.to_string()), text(&object.name)],
+                [
+                    sql,
+                    Value::Text(object.kind.to_string()),
+                    text(&object.name),
+                ],
             ),
             Expect::Changes(1),
         )

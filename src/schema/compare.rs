@@ -25,7 +25,10 @@ pub fn differences(expected: &Schema, found: &Schema) -> Vec<String> {
         }
     }
     let order = |schema: &Schema| -> Vec<_> {
-        let triggers = schema.objects.iter().filter(|it| it.kind == super::Kind::Trigger);
+        let triggers = schema
+            .objects
+            .iter()
+            .filter(|it| it.kind == super::Kind::Trigger);
         triggers.map(|trigger| trigger.name.clone()).collect()
     };
     if words.is_empty() && order(expected) != order(found) {

@@ -129,8 +129,7 @@ impl Table {
         let alias = read.rowid_alias().map(|column| column.name.clone());
         for column in &mut read.columns {
             let in_key = without_rowid && column.key_position > 0;
-            column.nullable =
-                !column.not_null && !in_key && alias.as_ref() != Some(&column.name);
+            column.nullable = !column.not_null && !in_key && alias.as_ref() != Some(&column.name);
         }
         Ok(read)
     }
@@ -181,20 +180,29 @@ impl Table {
     /// CHECK, an index or a generated column wants a function or a collation that only the application has.
     pub fn check_writable(&self, connection: &Connection) -> Result<()> {
         let columns: Vec<String> = self.columns.iter().map(|it| it.name.to_string()).collect();
-        let sets: Vec<String> = self.stored().map(|it| format!("{0} = {0}", it.name)).collect();
+        let sets: Vec<String> = self
+            .stored()
+            .map(|it| format!("{0} = {0}", it.name))
+            .collect();
         let trials = [
             format!("INSERT INTO {} DEFAULT VALUES", self.name),
             format!("UPDATE {} SET {}", self.name, sets.join(", ")),
-            format!("SELECT 1 FROM {} ORDER BY {}", self.name, columns.join(", ")),
+            format!(
+                "SELECT 1 FROM {} ORDER BY {}",
+                self.name,
+                columns.join(", ")
+            ),
         ];
         for trial in trials {
-            connection.prepare(&trial).map_err(|error| match error.into() {
-                Error::Sqlite(error) => Error::NotWritable {
-                    table: self.name.clone(),
-                    reason: error.to_string(),
-                },
-                other => other,
-            })?;
+            connection
+                .prepare(&trial)
+                .map_err(|error| match error.into() {
+                    Error::Sqlite(error) => Error::NotWritable {
+                        table: self.name.clone(),
+                        reason: error.to_string(),
+                    },
+                    other => other,
+                })?;
         }
         Ok(())
     }
@@ -283,7 +291,9 @@ fn indexes(connection: &Connection, table: &Name) -> Result<Vec<Index>> {
     let mut indexes = rows.collect::<rusqlite::Result<Vec<_>>>()?;
     for index in &mut indexes {
         index.columns = columns
-            .query_map([&index.name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .query_map([&index.name], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?
             .collect::<rusqlite::Result<_>>()?;
     }
     Ok(indexes)
@@ -309,7 +319,10 @@ fn references(connection: &Connection, table: &Name) -> Result<Vec<Reference>> {
 
 fn table_names(connection: &Connection) -> Result<Vec<Name>> {
     let schema = Schema::read(connection)?;
-    let tables = schema.objects.into_iter().filter(|object| object.kind == Kind::Table);
+    let tables = schema
+        .objects
+        .into_iter()
+        .filter(|object| object.kind == Kind::Table);
     Ok(tables.map(|table| table.name).collect())
 }
 
@@ -353,16 +366,31 @@ mod tests {
     #[test]
     fn summary_says_what_may_be_null() {
         let of = |ddl| read(ddl).summary();
-        assert_eq!(of("CREATE TABLE t(a NOT NULL, b, c AS (a))"), "t (a, b NULL)");
-        assert_eq!(of("CREATE TABLE t(id INTEGER PRIMARY KEY, b)"), "t (id, b NULL)");
-        assert_eq!(of("CREATE TABLE t(id INTEGER PRIMARY KEY DESC)"), "t (id NULL)");
+        assert_eq!(
+            of("CREATE TABLE t(a NOT NULL, b, c AS (a))"),
+            "t (a, b NULL)"
+        );
+        assert_eq!(
+            of("CREATE TABLE t(id INTEGER PRIMARY KEY, b)"),
+            "t (id, b NULL)"
+        );
+        assert_eq!(
+            of("CREATE TABLE t(id INTEGER PRIMARY KEY DESC)"),
+            "t (id NULL)"
+        );
         assert_eq!(of("CREATE TABLE t(id INT PRIMARY KEY)"), "t (id NULL)");
-        assert_eq!(of("CREATE TABLE t(a, b, PRIMARY KEY(b)) WITHOUT ROWID"), "t (a NULL, b)");
+        assert_eq!(
+            of("CREATE TABLE t(a, b, PRIMARY KEY(b)) WITHOUT ROWID"),
+            "t (a NULL, b)"
+        );
     }
 
     #[test]
     fn key_is_the_name_of_the_rowid_that_is_free() {
-        let hidden = |name: &str| Key::Rowid { name: name.into(), hidden: true };
+        let hidden = |name: &str| Key::Rowid {
+            name: name.into(),
+            hidden: true,
+        };
         assert_eq!(read("CREATE TABLE t(a)").key, hidden("rowid"));
         assert_eq!(read("CREATE TABLE t(rowid)").key, hidden("_rowid_"));
         assert_eq!(read("CREATE TABLE t(ROWID, _rowid_, oid)").key, Key::None);

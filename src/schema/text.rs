@@ -21,13 +21,20 @@ pub(super) fn with_column_list(view: &str, columns: &[Name]) -> Option<(String, 
     let columns: Vec<String> = columns.iter().map(Name::as_written).collect();
     let list = format!("({})", columns.join(", "));
     let (head, tail) = view.split_at(name.end);
-    Some((format!("{head}{list}{tail}"), name.end..name.end + list.len()))
+    Some((
+        format!("{head}{list}{tail}"),
+        name.end..name.end + list.len(),
+    ))
 }
 
 /// The text of an index under another name.
 pub(super) fn with_index_name(index: &str, name: &Name) -> Option<String> {
     let (old, _) = name_and_next(index, TokenType::TK_INDEX)?;
-    Some(format!("{}{name}{}", &index[..old.start], &index[old.end..]))
+    Some(format!(
+        "{}{name}{}",
+        &index[..old.start],
+        &index[old.end..]
+    ))
 }
 
 /// Whether the word NATURAL stands in the text as a keyword: such a join takes whatever columns there are.

@@ -103,7 +103,7 @@ impl Probe<'_> {
     /// Every trigger on one table or view. Where one of them fails, the statement that fires them says
     /// nothing of the others, so each is then tried alone.
     fn triggers(&self, schema: &Schema, table: &Name, triggers: &[&Object]) -> Result<Usages> {
-        let statements = self.firing(table)?;
+        let statements = self.firing(table);
         let together: Vec<_> = triggers
             .iter()
             .map(|trigger| Ok((trigger.id(), self.prepare(&statements, &trigger.name)?)))
@@ -129,7 +129,7 @@ impl Probe<'_> {
     }
 
     /// The statements that fire every trigger on the table.
-    fn firing(&self, table: &Name) -> Result<Vec<String>> {
+    fn firing(&self, table: &Name) -> Vec<String> {
         let mut statements = vec![
             format!("INSERT INTO {table} DEFAULT VALUES"),
             format!("DELETE FROM {table}"),
@@ -144,7 +144,7 @@ impl Probe<'_> {
         if !sets.is_empty() {
             statements.push(format!("UPDATE {table} SET {}", sets.join(", ")));
         }
-        Ok(statements)
+        statements
     }
 
     /// Prepares the statements and keeps what `reader` itself reads.
@@ -162,7 +162,9 @@ impl Probe<'_> {
                 Err(text) => usage.failure = Some(text),
             }
             let own = self.log();
-            let own = own.iter().filter(|(accessor, _)| accessor.as_ref() == Some(reader));
+            let own = own
+                .iter()
+                .filter(|(accessor, _)| accessor.as_ref() == Some(reader));
             usage.reads.extend(own.map(|(_, read)| read.clone()));
         }
         Ok(usage)

@@ -42,11 +42,14 @@ pub fn add_column(
         };
         Error::NotAType(declared_type.to_owned(), hint)
     };
-    let definition = [declared_type.to_owned(), Name::new(declared_type).to_string()]
-        .into_iter()
-        .take(if declared_type.is_empty() { 1 } else { 2 })
-        .find(|definition| is_taken_for(schema, table, column, definition, declared_type))
-        .ok_or_else(not_a_type)?;
+    let definition = [
+        declared_type.to_owned(),
+        Name::new(declared_type).to_string(),
+    ]
+    .into_iter()
+    .take(if declared_type.is_empty() { 1 } else { 2 })
+    .find(|definition| is_taken_for(schema, table, column, definition, declared_type))
+    .ok_or_else(not_a_type)?;
     let added = Replica::of(schema)?;
     let definition = format!("{} {definition}", column.as_written());
     let action = format!("ADD COLUMN {}", definition.trim_end());

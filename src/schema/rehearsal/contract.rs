@@ -35,7 +35,8 @@ pub fn rename_old(live: &Schema, before: Option<&str>, pair: &Pair) -> Result<Ta
     renamed.rename_column(table, old, new)?;
     let mut schema = live.clone();
     for object in &mut schema.objects {
-        if object.is(Kind::Table, table) || (on_old.contains(&object.id()) && object.sql.is_some()) {
+        if object.is(Kind::Table, table) || (on_old.contains(&object.id()) && object.sql.is_some())
+        {
             let text = renamed.text(object.kind, &object.name)?;
             object.sql = Some(match lists.get(&object.name) {
                 Some((_, list)) if object.kind == Kind::View => {
@@ -46,10 +47,16 @@ pub fn rename_old(live: &Schema, before: Option<&str>, pair: &Pair) -> Result<Ta
         }
     }
     let mut target = Target::of(schema, live, pair, |follow, (of, column)| {
-        let renames = (of == table || follow.contains(of)) && column == old;
-        Some((of.clone(), if renames { new.clone() } else { column.clone() }))
+        let is_old = (of == table || follow.contains(of)) && column == old;
+        Some((
+            of.clone(),
+            if is_old { new.clone() } else { column.clone() },
+        ))
     })?;
-    let spoken = live.objects.iter().filter(|object| both.contains(&object.id()));
+    let spoken = live
+        .objects
+        .iter()
+        .filter(|object| both.contains(&object.id()));
     target.breaks.extend(spoken.map(|object| {
         format!(
             "{} names both `{}` and `{}`",
@@ -76,16 +83,13 @@ pub fn replace_old(live: &Schema, pair: &Pair) -> Result<Target> {
     let text = replica.text(Kind::Table, table)?;
     let schema = live.clone().with_text(Kind::Table, table, &text);
     refuse_users(live, &on_old, old)?;
-    Target::of(schema, live, pair, |_, (of, column)| Some((of.clone(), column.clone())))
+    Target::of(schema, live, pair, |_, (of, column)| {
+        Some((of.clone(), column.clone()))
+    })
 }
 
 /// The schema as it was before the new column came.
-pub fn remove_new(
-    live: &Schema,
-    before: Option<&str>,
-    table: &Name,
-    new: &Name,
-) -> Result<Target> {
+pub fn remove_new(live: &Schema, before: Option<&str>, table: &Name, new: &Name) -> Result<Target> {
     let on_new = mentions(live, table, new)?;
     refuse_users(live, &on_new, new)?;
     let base = without_column(live, before, table, new, &on_new)?;
@@ -113,7 +117,10 @@ impl Target {
         let follow = followers(&before, &after);
         let mut breaks = Vec::new();
         for (object, was, is) in worked_before(live, &before, &after) {
-            let expected = was.reads.iter().filter_map(|read| read_after(&follow, read));
+            let expected = was
+                .reads
+                .iter()
+                .filter_map(|read| read_after(&follow, read));
             if let Some(failure) = &is.failure {
                 breaks.push(would_fail(object, failure));
             } else if is.columns != was.columns && !follow.contains(&object.name) {
@@ -148,9 +155,9 @@ fn without_column(
     column: &Name,
     users: &BTreeSet<(Kind, Name)>,
 ) -> Result<Schema> {
-    let rest = schema
-        .clone()
-        .without(|object| users.contains(&object.id()) || users.contains(&(Kind::View, object.table.clone())));
+    let rest = schema.clone().without(|object| {
+        users.contains(&object.id()) || users.contains(&(Kind::View, object.table.clone()))
+    });
     if let Some(text) = before {
         return Ok(rest.with_text(Kind::Table, table, text));
     }
@@ -178,14 +185,20 @@ fn column_lists(
 ) -> Result<BTreeMap<Name, (String, Range<usize>)>> {
     let replica = Replica::of(base)?;
     let follow = followers(now, &replica);
-    let views = base.objects.iter().filter(|object| object.kind == Kind::View);
+    let views = base
+        .objects
+        .iter()
+        .filter(|object| object.kind == Kind::View);
     Ok(views
         .filter(|view| !follow.contains(&view.name))
         .filter_map(|view| {
             let usage = &replica.usages[&view.id()];
             let reads = usage.failure.is_none() && usage.reads.iter().any(|(of, _)| of == table);
             let sql = view.sql.as_deref().filter(|_| reads)?;
-            Some((view.name.clone(), text::with_column_list(sql, &usage.columns)?))
+            Some((
+                view.name.clone(),
+                text::with_column_list(sql, &usage.columns)?,
+            ))
         })
         .collect())
 }
@@ -209,7 +222,10 @@ fn refuse_users(schema: &Schema, users: &BTreeSet<(Kind, Name)>, column: &Name) 
     if users.is_empty() {
         return Ok(());
     }
-    let spoken = schema.objects.iter().filter(|object| users.contains(&object.id()));
+    let spoken = schema
+        .objects
+        .iter()
+        .filter(|object| users.contains(&object.id()));
     Err(Error::WouldBreak {
         phase: "removing the column",
         breaks: spoken

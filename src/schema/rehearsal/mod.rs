@@ -60,7 +60,9 @@ fn mentions(schema: &Schema, table: &Name, column: &Name) -> Result<BTreeSet<(Ki
     let after = replica.schema()?;
     let differs = |object: &&Object| after.find(object.kind, &object.name) != Some(*object);
     let named = before.objects.iter().filter(differs).map(Object::id);
-    Ok(named.filter(|(kind, name)| (*kind, name) != (Kind::Table, table)).collect())
+    Ok(named
+        .filter(|(kind, name)| (*kind, name) != (Kind::Table, table))
+        .collect())
 }
 
 /// The objects of both replicas that worked before, each with its usage before and after.
@@ -78,7 +80,10 @@ fn worked_before<'a>(
 
 /// The views that show a column more or less from one replica to the other: those that say `*`.
 fn followers(one: &Replica, other: &Replica) -> BTreeSet<Name> {
-    let views = one.usages.iter().filter(|((kind, _), _)| *kind == Kind::View);
+    let views = one
+        .usages
+        .iter()
+        .filter(|((kind, _), _)| *kind == Kind::View);
     let following = views.filter(|(id, usage)| {
         other
             .usages
@@ -93,6 +98,9 @@ fn would_fail(object: &Object, failure: &str) -> String {
 }
 
 fn quoted_list(names: &[Name]) -> String {
-    let names: Vec<String> = names.iter().map(|name| format!("`{}`", name.as_str())).collect();
+    let names: Vec<String> = names
+        .iter()
+        .map(|name| format!("`{}`", name.as_str()))
+        .collect();
     names.join(", ")
 }

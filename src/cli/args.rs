@@ -1,0 +1,244 @@
+//! The arguments of every command.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+
+use crate::changeover::Options;
+use crate::name::Name;
+use crate::request::{Abort, Contract, Expand, MigrateData, Request, Winner};
+use crate::sample;
+
+/// Change the schema of a SQLite file while old and new versions of an application keep running on it
+///
+/// A column gives way to another in three phases: `expand` adds the new column beside the old one,
+/// `migrate-data` copies the values, and `contract` removes the old column once every application has moved on.
+#[derive(Debug, Parser)]
+#[command(version, about, arg_required_else_help = true, after_help = EXIT_STATUS)]
+pub struct Cli {
+    /// What is the same for every command.
+    #[command(flatten)]
+    pub globals: Globals,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_STATUS: &str = "Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused by a check (nothing was changed), \
+4 the file stayed locked or the work was stopped (run it again).";
+
+/// What is the same for every command.
+#[derive(Args, Debug)]
+pub struct Globals {
+    /// The SQLite file
+    #[arg(long, value_name = "PATH", env = "CHANGEOVER_DB", global = true)]
+    pub db: Option<PathBuf>,
+    /// Print one JSON object instead of words
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// How long to wait for a lock
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds, global = true)]
+    pub busy_timeout: Duration,
+    /// Rows in one transaction of the backfill
+    #[arg(long, value_name = "ROWS", default_value_t = Options::default().batch_rows,
+          value_parser = clap::value_parser!(u32).range(1..), global = true)]
+    pub batch_rows: u32,
+}
+
+impl Globals {
+    /// The options of the engine.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        Options {
+            busy_timeout: self.busy_timeout,
+            batch_rows: self.batch_rows,
+        }
+    }
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// A phase.
+    #[command(flatten)]
+    Phase(PhaseCommand),
+    /// Print the SQL that a phase would run; nothing is changed
+    Plan {
+        /// Which phase.
+        #[command(subcommand)]
+        phase: PhaseCommand,
+    },
+    /// Show how far the changes have come
+    Status,
+    /// Show the phases that were applied
+    History,
+    /// Take changeover's own tables out of a file that has no open change
+    Forget,
+    /// Answer JSON messages on stdin, one a line
+    Node(NodeArgs),
+    /// Write the sample: a file with a table `users(name TEXT NOT NULL)`
+    Seed {
+        /// Where; no file is ever overwritten
+        path: PathBuf,
+        /// How many rows
+        #[arg(long, default_value_t = sample::ROWS)]
+        rows: u32,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, as roff
+    Man,
+}
+
+/// How `changeover node` answers.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct NodeArgs {
+    /// Wrap each reply in an envelope, with src and dest of the message exchanged
+    #[arg(long)]
+    pub envelope: bool,
+}
+
+/// The phases.
+#[derive(Debug, Subcommand)]
+pub enum PhaseCommand {
+    /// Add the new column beside the old one
+    Expand(ExpandArgs),
+    /// Copy every value of the old column into the new one
+    MigrateData(MigrateDataArgs),
+    /// Remove the old column: the new one takes its place
+    Contract(ContractArgs),
+    /// Undo a change that is not contracted yet
+    Abort(AbortArgs),
+}
+
+/// The new column.
+#[derive(Args, Debug)]
+pub struct ExpandArgs {
+    /// The table
+    table: Name,
+    /// The column to add
+    new_column: Name,
+    /// The column that it will replace: its type is taken over, and what contract would refuse is refused now
+    #[arg(long, value_name = "OLD_COLUMN")]
+    from: Option<Name>,
+    /// The declared type, where the old column's own will not do
+    #[arg(long = "type", value_name = "TYPE")]
+    column_type: Option<String>,
+    /// Go on although views or triggers would break
+    #[arg(long)]
+    allow_breaking: bool,
+    /// Print what would run, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// The two columns.
+#[derive(Args, Debug)]
+pub struct MigrateDataArgs {
+    /// The column to copy from
+    old_column: Name,
+    /// The column to copy to
+    new_column: Name,
+    /// The table, where the columns do not tell
+    #[arg(long)]
+    table: Option<Name>,
+    /// Whose value counts where both columns hold one
+    #[arg(long, value_name = "COLUMN", value_parser = winner())]
+    winner: Option<Winner>,
+    /// Expand first where nothing has yet
+    #[arg(long)]
+    expand: bool,
+    /// Print what would run, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// The column that goes.
+#[derive(Args, Debug)]
+pub struct ContractArgs {
+    /// The table
+    table: Name,
+    /// The column to remove
+    old_column: Name,
+    /// Whose value counts where both columns hold one
+    #[arg(long, value_name = "COLUMN", value_parser = winner())]
+    winner: Option<Winner>,
+    /// Print what would run, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// The table.
+#[derive(Args, Debug)]
+pub struct AbortArgs {
+    /// The table
+    table: Name,
+    /// Whether values that stand in the new column alone are kept (new) or dropped (old)
+    #[arg(long, value_name = "COLUMN", value_parser = winner())]
+    winner: Option<Winner>,
+    /// Print what would run, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl PhaseCommand {
+    /// Whether it is only to be planned.
+    #[must_use]
+    pub fn is_dry_run(&self) -> bool {
+        match self {
+            Self::Expand(args) => args.dry_run,
+            Self::MigrateData(args) => args.dry_run,
+            Self::Contract(args) => args.dry_run,
+            Self::Abort(args) => args.dry_run,
+        }
+    }
+
+    /// What it asks of the engine.
+    #[must_use]
+    pub fn into_request(self) -> Request {
+        match self {
+            Self::Expand(args) => Request::Expand(Expand {
+                table: args.table,
+                add_column: args.new_column,
+                column_type: args.column_type,
+                from: args.from,
+                allow_breaking: args.allow_breaking,
+            }),
+            Self::MigrateData(args) => Request::MigrateData(MigrateData {
+                from: args.old_column,
+                to: args.new_column,
+                table: args.table,
+                winner: args.winner,
+                expand: args.expand,
+            }),
+            Self::Contract(args) => Request::Contract(Contract {
+                table: args.table,
+                remove_column: args.old_column,
+                winner: args.winner,
+            }),
+            Self::Abort(args) => Request::Abort(Abort {
+                table: args.table,
+                winner: args.winner,
+            }),
+        }
+    }
+}
+
+fn winner() -> impl TypedValueParser<Value = Winner> {
+    PossibleValuesParser::new(["old", "new"]).map(|word| match word.as_str() {
+        "old" => Winner::Old,
+        _ => Winner::New,
+    })
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text
+        .parse()
+        .map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}

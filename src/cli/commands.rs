@@ -1,0 +1,129 @@
+//! What each command does and says.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::CommandFactory;
+
+use crate::changeover::{Changeover, Reply};
+use crate::error::{Error, Result};
+use crate::request::Request;
+use crate::sample;
+
+use super::args::Globals;
+use super::printer::{Printer, data};
+use super::{Cli, Command, ExitStatus, status};
+
+/// Runs any command but `node`, and says what came of it.
+pub fn run(globals: &Globals, command: Command) -> ExitStatus {
+    let mut printer = Printer::new(globals.json);
+    match dispatch(globals, command, &mut printer) {
+        Ok(()) => ExitStatus::Done,
+        Err(error) => report(globals, &error),
+    }
+}
+
+/// Says why nothing came of a command.
+pub fn report(globals: &Globals, error: &Error) -> ExitStatus {
+    match Printer::new(globals.json).error(error) {
+        Ok(()) => ExitStatus::from(error),
+        Err(_) => ExitStatus::Failed,
+    }
+}
+
+fn dispatch(globals: &Globals, command: Command, printer: &mut Printer) -> Result<()> {
+    match command {
+        Command::Phase(phase) if phase.is_dry_run() => {
+            plan(globals, &phase.into_request(), printer)
+        }
+        Command::Plan { phase } => plan(globals, &phase.into_request(), printer),
+        Command::Phase(phase) => apply(globals, &phase.into_request(), printer),
+        Command::Status => {
+            let (changeover, db) = open(globals)?;
+            let found = changeover.status()?;
+            printer.outcome(Reply::status(&found), || status::status(&found, db))?;
+            Ok(())
+        }
+        Command::History => {
+            let history = open(globals)?.0.history()?;
+            printer.outcome(Reply::history(&history), || status::history(&history))?;
+            Ok(())
+        }
+        Command::Forget => {
+            open(globals)?.0.forget()?;
+            let reply = Reply::new("forget_ok");
+            printer.outcome(reply, || "the ledger is gone from the file".to_owned())?;
+            Ok(())
+        }
+        Command::Seed { path, rows } => seed(&path, rows, printer),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "changeover", &mut script);
+            Ok(data(&String::from_utf8_lossy(&script))?)
+        }
+        Command::Man => Ok(data(&manual()?)?),
+        // The other face answers messages.
+        Command::Node(_) => Ok(()),
+    }
+}
+
+fn apply(globals: &Globals, request: &Request, printer: &mut Printer) -> Result<()> {
+    let (mut changeover, db) = open(globals)?;
+    let entry = changeover.apply(request, &mut |event| printer.progress(event))?;
+    printer.outcome(Reply::applied(&entry), || status::applied(&entry))?;
+    let changes = changeover.status()?.changes;
+    let change = changes.iter().find(|change| change.id == entry.change);
+    match change.and_then(|change| status::next(change, db)) {
+        Some(next) => printer.remark(&format!("next: {next}")),
+        None => printer.remark(&format!("look at it: sqlite3 {} .schema", db.display())),
+    }
+    Ok(())
+}
+
+fn plan(globals: &Globals, request: &Request, printer: &Printer) -> Result<()> {
+    let plans = open(globals)?.0.plan(request)?;
+    let words = || plans.iter().map(ToString::to_string).collect::<String>();
+    printer.outcome(Reply::plans(&plans), words)?;
+    printer.remark("nothing was changed");
+    Ok(())
+}
+
+fn seed(path: &Path, rows: u32, printer: &Printer) -> Result<()> {
+    sample::write(path, rows)?;
+    let reply = Reply::new("seed_ok")
+        .with("path", path.display().to_string())
+        .with("rows", rows);
+    let db = path.display();
+    printer.outcome(reply, || format!("{db}: users (name), {rows} rows"))?;
+    printer.remark(&format!(
+        "next: changeover --db {db} expand users full_name --from name"
+    ));
+    Ok(())
+}
+
+fn open(globals: &Globals) -> Result<(Changeover, &PathBuf)> {
+    let db = globals.db.as_ref().ok_or_else(|| {
+        Error::Malformed("name the file with --db PATH or in CHANGEOVER_DB".to_owned())
+    })?;
+    Ok((Changeover::open(db, globals.options())?, db))
+}
+
+/// One page for the command and all its subcommands.
+fn manual() -> io::Result<String> {
+    let mut page = Vec::new();
+    let mut command = Cli::command();
+    command.build();
+    clap_mangen::Man::new(command.clone()).render(&mut page)?;
+    for subcommand in command
+        .get_subcommands()
+        .filter(|it| it.get_name() != "help")
+    {
+        let man = clap_mangen::Man::new(subcommand.clone());
+        let name = subcommand.get_name().to_uppercase();
+        page.extend(format!(".SH \"CHANGEOVER {name}\"\n").into_bytes());
+        man.render_description_section(&mut page)?;
+        man.render_synopsis_section(&mut page)?;
+        man.render_options_section(&mut page)?;
+    }
+    Ok(String::from_utf8_lossy(&page).into_owned())
+}

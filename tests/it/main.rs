@@ -1,0 +1,5 @@
+//! The tests of changeover: one binary, a module a concern.
+
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod architecture;
