@@ -159,7 +159,7 @@ impl Database {
     pub fn snapshot<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         self.connection.execute_batch("BEGIN")?;
         let outcome = read(&self.connection);
-        self.connection.execute_batch("ROLLBACK")?;
+        self.roll_back()?;
         outcome
     }
 
@@ -179,15 +179,21 @@ impl Database {
             Ok(value)
         });
         if outcome.is_err() {
-            // Some errors have rolled back already. Whatever else the work had switched on goes too.
-            if !self.connection.is_autocommit() {
-                self.connection.execute_batch("ROLLBACK")?;
-            }
+            self.roll_back()?;
+            // Whatever else the work had switched on goes too.
             self.connection.execute_batch(
                 "PRAGMA writable_schema = RESET; PRAGMA ignore_check_constraints = OFF",
             )?;
         }
         outcome
+    }
+
+    /// Ends the transaction, if some error has not ended it already.
+    fn roll_back(&self) -> Result<()> {
+        if !self.connection.is_autocommit() {
+            self.connection.execute_batch("ROLLBACK")?;
+        }
+        Ok(())
     }
 }
 

@@ -77,10 +77,10 @@ impl Ledger {
     ///
     /// Fails with [`Error::LedgerTooNew`] where a later changeover wrote it.
     pub fn read(connection: &Connection) -> Result<Self> {
-        let Some(found) = format(connection)? else {
+        let (found, known) = (format(connection)?.unwrap_or(0), newest_format());
+        if found == 0 {
             return Ok(Self::default());
-        };
-        let known = newest_format();
+        }
         if found > known {
             return Err(Error::LedgerTooNew { found, known });
         }
@@ -92,14 +92,21 @@ impl Ledger {
 
     /// Makes the ledger's tables, or brings older ones up to date. Returns whether there was anything to do.
     pub fn prepare(database: &mut Database) -> Result<bool> {
-        if format(database.connection())? == Some(newest_format()) {
-            return Ok(false);
+        loop {
+            let before = format(database.connection())?;
+            if before == Some(newest_format()) {
+                return Ok(false);
+            }
+            let outcome = embedded::migrations::runner()
+                .set_migration_table_name(FORMAT)
+                .run(database.connection_mut());
+            match outcome {
+                Ok(_) => return Ok(true),
+                // Another process was faster with some of it: see what is left to do.
+                Err(_) if format(database.connection())? != before => {}
+                Err(error) => return Err(ledger_error(&error)),
+            }
         }
-        embedded::migrations::runner()
-            .set_migration_table_name(FORMAT)
-            .run(database.connection_mut())
-            .map_err(|error| ledger_error(&error))?;
-        Ok(true)
     }
 
     /// The statements that take the ledger out of the file. Fails with [`Error::ForgetOpen`] where a change is
@@ -322,7 +329,7 @@ fn insert_entry(entry: Vec<(&'static str, Value)>) -> Step {
     )
 }
 
-/// The format of the ledger in the file, if there is one.
+/// The format of the ledger in the file, if there is one; 0 while another process is about to make it.
 fn format(connection: &Connection) -> Result<Option<i64>> {
     if !connection
         .prepare("SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ?1")?
@@ -330,11 +337,11 @@ fn format(connection: &Connection) -> Result<Option<i64>> {
     {
         return Ok(None);
     }
-    Ok(
-        connection.query_row(&format!("SELECT max(version) FROM {FORMAT}"), [], |row| {
-            row.get(0)
-        })?,
-    )
+    Ok(connection.query_row(
+        &format!("SELECT coalesce(max(version), 0) FROM {FORMAT}"),
+        [],
+        |row| row.get(0),
+    )?)
 }
 
 fn newest_format() -> i64 {

@@ -1,8 +1,10 @@
 //! What the file looks like: read, rehearsed on a replica, and compared.
 
 mod compare;
+mod nearest;
 mod rehearsal;
 mod replica;
+mod stand_in;
 mod table;
 mod text;
 mod usage;

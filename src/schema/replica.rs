@@ -1,13 +1,12 @@
 //! An empty copy of a schema in memory, on which SQLite itself tries out what a change does.
 
+use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use rusqlite::functions::FunctionFlags;
-use rusqlite::types::Value;
-use rusqlite::{Connection, Error as SqliteError};
 
 use crate::error::{Error, Result};
 use crate::name::Name;
 
+use super::stand_in::with_stand_ins;
 use super::usage::{Usages, usages};
 use super::{Kind, Object, Schema, Table};
 
@@ -85,41 +84,6 @@ impl Replica {
         self.connection
             .execute_batch("ROLLBACK TO trial; RELEASE trial")?;
         Ok(columns?.into_iter().map(|column| column.name).collect())
-    }
-}
-
-/// Gives SQLite a stand-in for a function or collation that it misses, where that is what the error says.
-/// The stand-in is never called: on a replica statements are prepared, and there are no rows.
-pub(super) fn stand_in(connection: &Connection, error: &SqliteError) -> Result<bool> {
-    let (SqliteError::SqliteFailure(_, Some(message))
-    | SqliteError::SqlInputError { msg: message, .. }) = error
-    else {
-        return Ok(false);
-    };
-    if let Some(name) = message.strip_prefix("no such function: ") {
-        let flags = FunctionFlags::SQLITE_UTF8
-            | FunctionFlags::SQLITE_DETERMINISTIC
-            | FunctionFlags::SQLITE_INNOCUOUS;
-        connection.create_scalar_function(name, -1, flags, |_| Ok(Value::Null))?;
-        return Ok(true);
-    }
-    if let Some(name) = message.strip_prefix("no such collation sequence: ") {
-        connection.create_collation(name, str::cmp)?;
-        return Ok(true);
-    }
-    Ok(false)
-}
-
-/// Tries until nothing is missing that a stand-in can be given for.
-pub(super) fn with_stand_ins<T>(
-    connection: &Connection,
-    mut attempt: impl FnMut(&Connection) -> rusqlite::Result<T>,
-) -> Result<rusqlite::Result<T>> {
-    loop {
-        match attempt(connection) {
-            Err(error) if stand_in(connection, &error)? => {}
-            outcome => return Ok(outcome),
-        }
     }
 }
 

@@ -9,7 +9,7 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use crate::error::Result;
 use crate::name::Name;
 
-use super::replica::with_stand_ins;
+use super::stand_in::with_stand_ins;
 use super::{Kind, Object, Schema, table};
 
 /// What one object uses.
