@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::error::Error;
 use crate::ledger::Entry;
 use crate::phase::Phase;
-use crate::plan::Plan;
+use crate::plan::{Manner, Plan};
 
 use super::Status;
 
@@ -134,13 +134,13 @@ impl Reply {
 }
 
 fn plan(plan: &Plan) -> Value {
-    let transactions = plan.transactions().map(|(batches, steps, purpose)| {
+    let transactions = plan.transactions().map(|(manner, steps, purpose)| {
         let statements = steps
             .iter()
             .map(|step| json!({"why": step.why, "sql": step.statement.expanded()}));
         json!({
             "purpose": purpose,
-            "in_batches": batches,
+            "in_batches": manner == Manner::Batches,
             "statements": statements.collect::<Vec<_>>(),
         })
     });

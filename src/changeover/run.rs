@@ -61,6 +61,10 @@ impl Changeover {
     fn run(&self, planned: &Planned, observer: &mut Observer<'_>) -> Result<Ran> {
         for stage in &planned.plan.stages {
             let ran = match stage {
+                Stage::Check(check) => self
+                    .database
+                    .snapshot(|connection| perform_all(&check.steps, connection))
+                    .map(|()| Ran::Done)?,
                 Stage::Once(transaction) => self.once(planned, transaction)?,
                 Stage::Batches(walk) => self.batches(planned, walk, observer)?,
             };

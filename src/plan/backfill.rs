@@ -8,7 +8,7 @@ use crate::phase::Phase;
 use crate::request::Winner;
 use crate::schema::Key;
 
-use super::{Agreement, Plan, Stage, Step, Transaction};
+use super::{Agreement, Check, Plan, Stage, Step, Transaction};
 
 /// The key of a row: one value a key column.
 pub type Position = Vec<Value>;
@@ -47,14 +47,13 @@ pub fn migrate_data(agreement: &Agreement, winner: Option<Winner>, records: Reco
         winner,
         counted: records.counted,
     };
-    let mut started = Vec::new();
-    if winner.is_none() {
-        started.push(agreement.check(false));
-    }
-    started.extend(records.started);
     let mut finish = walk.whole();
     finish.push(agreement.check(true));
     finish.extend(records.finished);
+    let conflicts = match winner {
+        None => vec![agreement.check(false)],
+        Some(_) => Vec::new(),
+    };
     let transaction = |purpose: &str, steps| {
         Stage::Once(Transaction {
             purpose: purpose.to_owned(),
@@ -68,7 +67,11 @@ pub fn migrate_data(agreement: &Agreement, winner: Option<Winner>, records: Reco
         table,
         warnings: Vec::new(),
         stages: vec![
-            transaction("begin", started),
+            Stage::Check(Check {
+                purpose: "look for rows that hold two values".to_owned(),
+                steps: conflicts,
+            }),
+            transaction("begin", records.started),
             Stage::Batches(walk),
             transaction(
                 "take what was written meanwhile, and record the phase",

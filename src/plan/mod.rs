@@ -11,6 +11,8 @@ mod expand;
 mod rebuild;
 mod script;
 
+use std::borrow::Cow;
+
 use crate::database::{ForeignKeys, Statement};
 use crate::name::Name;
 use crate::phase::Phase;
@@ -38,10 +40,32 @@ pub struct Plan {
 /// A part of a plan.
 #[derive(Debug)]
 pub enum Stage {
+    /// Questions to the rows, asked in a snapshot: nobody waits for them.
+    Check(Check),
     /// Done at once or not at all.
     Once(Transaction),
     /// A walk over the rows in batches, each a transaction.
     Batches(Walk),
+}
+
+/// How a part of a plan runs.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Manner {
+    /// Reading a snapshot.
+    Snapshot,
+    /// In one transaction.
+    Once,
+    /// In many short transactions.
+    Batches,
+}
+
+/// Steps that only read.
+#[derive(Debug)]
+pub struct Check {
+    /// What it is for.
+    pub purpose: String,
+    /// What is asked, in order.
+    pub steps: Vec<Step>,
 }
 
 /// Steps that are committed together.
@@ -121,15 +145,21 @@ impl Step {
 }
 
 impl Plan {
-    /// The transactions, and of each walk the transaction that would do it in one go.
-    pub fn transactions(&self) -> impl Iterator<Item = (bool, std::borrow::Cow<'_, [Step]>, &str)> {
+    /// The transactions, each with its manner, its steps and its purpose; of a walk the transaction that would
+    /// do it in one go.
+    pub fn transactions(&self) -> impl Iterator<Item = (Manner, Cow<'_, [Step]>, &str)> {
         self.stages.iter().map(|stage| match stage {
+            Stage::Check(check) => (
+                Manner::Snapshot,
+                check.steps.as_slice().into(),
+                check.purpose.as_str(),
+            ),
             Stage::Once(transaction) => (
-                false,
+                Manner::Once,
                 transaction.steps.as_slice().into(),
                 transaction.purpose.as_str(),
             ),
-            Stage::Batches(walk) => (true, walk.whole().into(), walk.purpose.as_str()),
+            Stage::Batches(walk) => (Manner::Batches, walk.whole().into(), walk.purpose.as_str()),
         })
     }
 }

@@ -2,19 +2,24 @@
 
 use std::fmt;
 
-use super::{Expect, Plan};
+use super::{Expect, Manner, Plan};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for warning in &self.warnings {
             writeln!(f, "-- warning: {}", warning.replace('\n', " "))?;
         }
-        for (number, (batches, steps, purpose)) in self.transactions().enumerate() {
+        for (number, (manner, steps, purpose)) in self.transactions().enumerate() {
             writeln!(f, "\n-- transaction {}: {purpose}", number + 1)?;
-            if batches {
+            if manner == Manner::Batches {
                 writeln!(f, "-- (here in one go; in truth in short transactions)")?;
             }
-            writeln!(f, "BEGIN IMMEDIATE;")?;
+            let begin = if manner == Manner::Snapshot {
+                "BEGIN"
+            } else {
+                "BEGIN IMMEDIATE"
+            };
+            writeln!(f, "{begin};")?;
             for step in steps.iter() {
                 let must = match &step.expect {
                     Expect::Success => String::new(),
