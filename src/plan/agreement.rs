@@ -138,7 +138,10 @@ pub(super) fn keys_where(table: &crate::name::Name, key: &Key, condition: &str) 
     let columns = match key {
         Key::Rowid { name, .. } => name.to_string(),
         Key::Columns(columns) => {
-            let names: Vec<String> = columns.iter().map(|(name, ..)| name.to_string()).collect();
+            let names: Vec<String> = columns
+                .iter()
+                .map(|column| column.name.to_string())
+                .collect();
             names.join(", ")
         }
         Key::None => "'(no key)' AS row".to_owned(),

@@ -3,10 +3,9 @@
 use rusqlite::types::Value;
 
 use crate::database::{ForeignKeys, Statement};
-use crate::name::Name;
 use crate::phase::Phase;
 use crate::request::Winner;
-use crate::schema::Key;
+use crate::schema::{Key, KeyColumn};
 
 use super::{Agreement, Check, Plan, Stage, Step, Transaction};
 
@@ -50,10 +49,6 @@ pub fn migrate_data(agreement: &Agreement, winner: Option<Winner>, records: Reco
     let mut finish = walk.whole();
     finish.push(agreement.check(true));
     finish.extend(records.finished);
-    let conflicts = match winner {
-        None => vec![agreement.check(false)],
-        Some(_) => Vec::new(),
-    };
     let transaction = |purpose: &str, steps| {
         Stage::Once(Transaction {
             purpose: purpose.to_owned(),
@@ -62,22 +57,26 @@ pub fn migrate_data(agreement: &Agreement, winner: Option<Winner>, records: Reco
             outcome: None,
         })
     };
+    let mut stages = Vec::new();
+    if winner.is_none() {
+        stages.push(Stage::Check(Check {
+            purpose: "look for rows that hold two values".to_owned(),
+            steps: vec![agreement.check(false)],
+        }));
+    }
+    stages.extend([
+        transaction("begin", records.started),
+        Stage::Batches(walk),
+        transaction(
+            "take what was written meanwhile, and record the phase",
+            finish,
+        ),
+    ]);
     Plan {
         phase: Phase::MigrateData,
         table,
         warnings: Vec::new(),
-        stages: vec![
-            Stage::Check(Check {
-                purpose: "look for rows that hold two values".to_owned(),
-                steps: conflicts,
-            }),
-            transaction("begin", records.started),
-            Stage::Batches(walk),
-            transaction(
-                "take what was written meanwhile, and record the phase",
-                finish,
-            ),
-        ],
+        stages,
     }
 }
 
@@ -110,13 +109,10 @@ impl Walk {
         let (columns, order) = match key {
             Key::Rowid { name, .. } => (name.to_string(), name.to_string()),
             Key::Columns(columns) => (
-                join(columns, |(name, ..)| name.to_string()),
-                join(columns, |(name, collation, down)| {
-                    let direction = if *down { " DESC" } else { "" };
-                    format!(
-                        "{name} COLLATE {}{direction}",
-                        Name::from(collation.as_str())
-                    )
+                join(columns, |column| column.name.to_string()),
+                join(columns, |column| {
+                    let direction = if column.descending { " DESC" } else { "" };
+                    format!("{}{direction}", compared(column))
                 }),
             ),
             Key::None => return None,
@@ -180,18 +176,9 @@ fn bound(range: &mut Statement, key: &Key, side: Side, position: &Position) {
 }
 
 /// Compares the key with the parameters from number `first` on, column by column, in the key's own order.
-fn lexicographic(columns: &[(Name, String, bool)], side: Side, first: usize) -> String {
-    let sides = |columns: &[(Name, String, bool)]| {
-        let left = join(columns, |(name, collation, _)| {
-            format!("{name} COLLATE {}", Name::from(collation.as_str()))
-        });
-        let numbers: Vec<String> = (first..first + columns.len())
-            .map(|n| format!("?{n}"))
-            .collect();
-        (left, numbers.join(", "))
-    };
-    let operator = |down: bool, last: bool| {
-        let (strict, loose) = if (side == Side::After) == down {
+fn lexicographic(columns: &[KeyColumn], side: Side, first: usize) -> String {
+    let operator = |descending: bool, last: bool| {
+        let (strict, loose) = if (side == Side::After) == descending {
             ("<", "<=")
         } else {
             (">", ">=")
@@ -202,30 +189,46 @@ fn lexicographic(columns: &[(Name, String, bool)], side: Side, first: usize) -> 
             strict
         }
     };
-    let down = columns.first().is_some_and(|(.., down)| *down);
-    if columns.iter().all(|(.., other)| *other == down) {
+    let numbered: Vec<(&KeyColumn, usize)> = columns.iter().zip(first..).collect();
+    let [(head, _), ..] = numbered.as_slice() else {
+        return "TRUE".to_owned();
+    };
+    let alike =
+        |column: &KeyColumn| column.collation.is_none() && column.descending == head.descending;
+    if columns.iter().all(alike) {
         // One comparison of rows, which SQLite answers from the index.
-        let (left, right) = sides(columns);
-        return format!("({left}) {} ({right})", operator(down, true));
+        let left = join(columns, compared);
+        let right = join(&numbered, |(_, number)| format!("?{number}"));
+        return format!("({left}) {} ({right})", operator(head.descending, true));
     }
-    let last = columns.len() - 1;
-    let cases: Vec<String> = (0..columns.len())
-        .map(|at| {
-            let (name, collation, down) = &columns[at];
-            let collation = Name::from(collation.as_str());
-            let decisive = format!(
-                "{name} COLLATE {collation} {} ?{}",
-                operator(*down, at == last),
-                first + at
-            );
-            if at == 0 {
-                return decisive;
-            }
-            let (left, right) = sides(&columns[..at]);
-            format!("(({left}) = ({right}) AND {decisive})")
+    let cases: Vec<String> = (1..=numbered.len())
+        .filter_map(|length| numbered[..length].split_last())
+        .map(|((decisive, number), before)| {
+            let last = before.len() + 1 == columns.len();
+            let mut tests: Vec<String> = before
+                .iter()
+                .map(|(column, number)| format!("{} = ?{number}", compared(column)))
+                .collect();
+            let operator = operator(decisive.descending, last);
+            tests.push(format!("{} {operator} ?{number}", compared(decisive)));
+            format!("({})", tests.join(" AND "))
         })
         .collect();
-    format!("({})", cases.join(" OR "))
+    // The first column alone bounds the search in the index; the cases decide.
+    let bound = match (side, head.descending) {
+        (Side::After, false) | (Side::UpTo, true) => ">=",
+        (Side::After, true) | (Side::UpTo, false) => "<=",
+    };
+    let cases = cases.join(" OR ");
+    format!("({} {bound} ?{first} AND ({cases}))", compared(head))
+}
+
+/// A key column, compared as the key compares it.
+fn compared(column: &KeyColumn) -> String {
+    match &column.collation {
+        Some(collation) => format!("{} COLLATE {collation}", column.name),
+        None => column.name.to_string(),
+    }
 }
 
 fn join<T>(items: &[T], write: impl Fn(&T) -> String) -> String {

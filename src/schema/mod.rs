@@ -20,7 +20,7 @@ pub use compare::differences;
 pub use rehearsal::{
     Addition, Pair, Shadow, Target, add_column, remove_new, rename_old, replace_old,
 };
-pub use table::{Column, Key, Table};
+pub use table::{Column, Key, KeyColumn, Table};
 
 /// What kind of thing a schema row describes.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

@@ -59,11 +59,21 @@ pub enum Key {
         /// Whether no column shows it, so that a copy of the table must be told it.
         hidden: bool,
     },
-    /// By the columns of the primary key of a WITHOUT ROWID table, each with its collation and
-    /// whether it runs downwards.
-    Columns(Vec<(Name, String, bool)>),
+    /// By the columns of the primary key of a WITHOUT ROWID table.
+    Columns(Vec<KeyColumn>),
     /// Three columns took all names of the rowid: the rows cannot be told apart from outside.
     None,
+}
+
+/// A column of a primary key, as the key orders it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct KeyColumn {
+    /// The column.
+    pub name: Name,
+    /// The collation of the key, where it is not the column's own.
+    pub collation: Option<Name>,
+    /// Whether the key runs downwards.
+    pub descending: bool,
 }
 
 /// An ordinary table.
@@ -229,10 +239,23 @@ impl Table {
                     self.name.as_str()
                 )));
             };
-            let columns = index.columns.iter().filter_map(|(name, down, collation)| {
-                Some((name.clone()?, collation.clone(), *down))
+            let columns = index
+                .columns
+                .iter()
+                .filter_map(|(name, descending, collation)| {
+                    Some((name.clone()?, *descending, Name::from(collation.as_str())))
+                });
+            let key = columns.map(|(name, descending, collation)| {
+                let (_, own, ..) =
+                    connection.column_metadata(Some("main"), self.name.as_str(), name.as_str())?;
+                let own = own.map(|own| Name::new(own.to_string_lossy()));
+                Ok(KeyColumn {
+                    name,
+                    collation: (own.as_ref() != Some(&collation)).then_some(collation),
+                    descending,
+                })
             });
-            Key::Columns(columns.collect())
+            Key::Columns(key.collect::<Result<_>>()?)
         } else if let Some(alias) = self.rowid_alias() {
             Key::Rowid {
                 name: alias.name.clone(),
@@ -368,12 +391,18 @@ mod tests {
         assert_eq!(read("CREATE TABLE t(a)").key, hidden("rowid"));
         assert_eq!(read("CREATE TABLE t(rowid)").key, hidden("_rowid_"));
         assert_eq!(read("CREATE TABLE t(ROWID, _rowid_, oid)").key, Key::None);
+        let key = |name: &str, collation: Option<&str>, descending| KeyColumn {
+            name: name.into(),
+            collation: collation.map(Name::from),
+            descending,
+        };
+        assert_eq!(
+            read("CREATE TABLE t(a, b, PRIMARY KEY(b COLLATE nocase, a)) WITHOUT ROWID").key,
+            Key::Columns(vec![key("b", Some("nocase"), false), key("a", None, false)])
+        );
         assert_eq!(
             read("CREATE TABLE t(a COLLATE nocase, b, PRIMARY KEY(b DESC, a)) WITHOUT ROWID").key,
-            Key::Columns(vec![
-                ("b".into(), "BINARY".into(), true),
-                ("a".into(), "nocase".into(), false)
-            ])
+            Key::Columns(vec![key("b", None, true), key("a", None, false)])
         );
     }
 }

@@ -51,16 +51,16 @@ pub fn add_column(
     .find(|definition| is_taken_for(schema, table, column, definition, declared_type))
     .ok_or_else(not_a_type)?;
     let added = Replica::of(schema)?;
-    let definition = format!("{} {definition}", column.as_written());
-    let action = format!("ADD COLUMN {}", definition.trim_end());
-    added.alter(table, &action)?;
+    let action = format!("ADD COLUMN {} {definition}", column.as_written());
+    let action = action.trim_end();
+    added.alter(table, action)?;
     let mut wider = schema.clone();
     if let Some(text) = added.schema()?.table_text(table) {
         wider = wider.with_text(Kind::Table, table, text);
     }
     let after = Replica::of(&wider)?;
     let (mut breaks, warnings) = changes(schema, &before, &after, column);
-    breaks.extend(captures(schema, table, column)?);
+    breaks.extend(captures(schema, table, column, &definition)?);
     if ["rowid", "_rowid_", "oid"].map(Name::from).contains(column)
         && matches!(before.table(table)?.key, super::super::Key::Rowid { .. })
     {
@@ -148,19 +148,15 @@ fn changes(
 /// The objects in which a word that is something else today would become the new column: a string in
 /// double quotes, or the column of an outer query. Added under two names and then renamed to one, the
 /// column leaves the same text wherever it is not captured.
-fn captures(schema: &Schema, table: &Name, column: &Name) -> Result<Vec<String>> {
+fn captures(schema: &Schema, table: &Name, column: &Name, definition: &str) -> Result<Vec<String>> {
     let [first, second] = PROBE.map(Name::from);
     let texts = |name: &Name| -> Result<Schema> {
         let replica = Replica::of(schema)?;
-        replica.alter(table, &format!("ADD COLUMN {name}"))?;
+        replica.alter(table, &format!("ADD COLUMN {name} {definition}"))?;
         replica.rename_column(table, name, &second)?;
         replica.schema()
     };
-    let (free, named) = if schema.table_text(table).is_some() {
-        (texts(&first)?, texts(column)?)
-    } else {
-        return Ok(Vec::new());
-    };
+    let (free, named) = (texts(&first)?, texts(column)?);
     let captured = free
         .objects
         .iter()
