@@ -4,3 +4,7 @@
 
 mod architecture;
 mod documents;
+mod oracle;
+mod property;
+mod support;
+mod survive;

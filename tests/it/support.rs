@@ -1,0 +1,226 @@
+//! A file, the application that works on it, and a change of its schema, in the words of the tests.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use changeover::changeover::{Changeover, Options};
+use changeover::request::{Abort, Contract, Expand, MigrateData, Request};
+use changeover::{Result, event};
+
+pub(crate) use changeover::Error;
+pub(crate) use changeover::error::Code;
+pub(crate) use changeover::ledger::Entry;
+pub(crate) use changeover::name::Name;
+
+/// What an application tells SQLite of before it works: its own functions and collations.
+pub(crate) type Knowledge = fn(&Connection);
+
+/// A SQLite file in a folder of its own, which goes when the test is done with it.
+pub(crate) struct File {
+    folder: TempDir,
+    knowledge: Knowledge,
+}
+
+impl File {
+    /// A file as an application makes it with the SQL.
+    pub(crate) fn of(sql: &str) -> Self {
+        Self::known_to(|_| {}, sql)
+    }
+
+    /// The same, where the application has functions or collations of its own.
+    pub(crate) fn known_to(knowledge: Knowledge, sql: &str) -> Self {
+        let file = Self {
+            folder: TempDir::new().unwrap(),
+            knowledge,
+        };
+        let application = file.application();
+        application
+            .pragma_update(None, "foreign_keys", false)
+            .unwrap();
+        if let Err(error) = application.execute_batch(sql) {
+            panic!("the test's own SQL fails: {error}\n{sql}");
+        }
+        file
+    }
+
+    /// A file of its own with the same content.
+    pub(crate) fn copy(&self) -> Self {
+        let copy = Self {
+            folder: TempDir::new().unwrap(),
+            knowledge: self.knowledge,
+        };
+        fs::copy(self.path(), copy.path()).unwrap();
+        copy
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.path().join("file.db")
+    }
+
+    /// Every byte of the file, as it lies on the disk.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        fs::read(self.path()).unwrap()
+    }
+
+    /// The files beside it, such as a journal that was left.
+    pub(crate) fn neighbours(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.folder.path()).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths.filter(|path| *path != self.path()).collect()
+    }
+
+    /// A connection of the application's own.
+    pub(crate) fn application(&self) -> Connection {
+        let connection = Connection::open(self.path()).unwrap();
+        // A test survives no power cut, so that its own files need not be flushed.
+        connection
+            .pragma_update(None, "synchronous", "OFF")
+            .unwrap();
+        (self.knowledge)(&connection);
+        connection
+    }
+
+    /// Runs SQL as the application would.
+    pub(crate) fn execute(&self, sql: &str) {
+        if let Err(error) = self.application().execute_batch(sql) {
+            panic!("the application fails: {error}\n{sql}");
+        }
+    }
+
+    /// The text of an object in the schema.
+    pub(crate) fn text(&self, name: &str) -> String {
+        let sql = "SELECT sql FROM sqlite_schema WHERE name = ?1";
+        let row = self.application().query_row(sql, [name], |row| row.get(0));
+        row.unwrap()
+    }
+}
+
+/// One column of a table giving way to another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Change<'a> {
+    pub(crate) table: &'a str,
+    pub(crate) old: &'a str,
+    pub(crate) new: &'a str,
+    /// Whether expand is told the old column.
+    pub(crate) told: bool,
+    /// Whether expand goes on where old applications would break.
+    pub(crate) allow_breaking: bool,
+    /// Rows in one transaction of the backfill.
+    pub(crate) batch_rows: u32,
+}
+
+/// The change of column `old` of `table` into `new`, in batches so small that even few rows make several.
+pub(crate) fn change<'a>(table: &'a str, old: &'a str, new: &'a str) -> Change<'a> {
+    Change {
+        table,
+        old,
+        new,
+        told: true,
+        allow_breaking: false,
+        batch_rows: 2,
+    }
+}
+
+impl Change<'_> {
+    /// The same, where only migrate data says which column is the old one.
+    pub(crate) fn untold(self) -> Self {
+        Self {
+            told: false,
+            ..self
+        }
+    }
+
+    pub(crate) fn allowing_breaks(self) -> Self {
+        Self {
+            allow_breaking: true,
+            ..self
+        }
+    }
+
+    pub(crate) fn expand(&self, file: &File) -> Result<Entry> {
+        self.apply(
+            file,
+            &Request::Expand(Expand {
+                table: self.table.into(),
+                add_column: self.new.into(),
+                column_type: None,
+                from: self.told.then(|| self.old.into()),
+                allow_breaking: self.allow_breaking,
+            }),
+        )
+    }
+
+    pub(crate) fn migrate_data(&self, file: &File) -> Result<Entry> {
+        self.apply(
+            file,
+            &Request::MigrateData(MigrateData {
+                from: self.old.into(),
+                to: self.new.into(),
+                table: Some(self.table.into()),
+                winner: None,
+                expand: false,
+            }),
+        )
+    }
+
+    pub(crate) fn contract(&self, file: &File) -> Result<Entry> {
+        self.apply(
+            file,
+            &Request::Contract(Contract {
+                table: self.table.into(),
+                remove_column: self.old.into(),
+                winner: None,
+            }),
+        )
+    }
+
+    pub(crate) fn abort(&self, file: &File) -> Result<Entry> {
+        self.apply(
+            file,
+            &Request::Abort(Abort {
+                table: self.table.into(),
+                winner: None,
+            }),
+        )
+    }
+
+    /// All three phases.
+    pub(crate) fn run(&self, file: &File) -> Result<()> {
+        self.expand(file)?;
+        self.migrate_data(file)?;
+        self.contract(file).map(drop)
+    }
+
+    fn apply(&self, file: &File, request: &Request) -> Result<Entry> {
+        open(&file.path(), self.batch_rows)?.apply(request, &mut event::unobserved)
+    }
+}
+
+/// Takes the ledger out of the file.
+pub(crate) fn forget(file: &File) -> Result<()> {
+    open(&file.path(), 1)?.forget()
+}
+
+/// What an expand warns of, by its plan.
+pub(crate) fn warnings_of_expand(file: &File, change: Change<'_>) -> Vec<String> {
+    let request = Request::Expand(Expand {
+        table: change.table.into(),
+        add_column: change.new.into(),
+        column_type: None,
+        from: change.told.then(|| change.old.into()),
+        allow_breaking: change.allow_breaking,
+    });
+    let plans = open(&file.path(), 1).unwrap().plan(&request).unwrap();
+    plans.into_iter().flat_map(|plan| plan.warnings).collect()
+}
+
+fn open(path: &Path, batch_rows: u32) -> Result<Changeover> {
+    let options = Options {
+        batch_rows,
+        ..Options::default()
+    };
+    Changeover::open(path, options)
+}
