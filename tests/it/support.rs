@@ -33,7 +33,7 @@ impl File {
     /// The same, where the application has functions or collations of its own.
     pub(crate) fn known_to(knowledge: Knowledge, sql: &str) -> Self {
         let file = Self {
-            folder: TempDir::new().unwrap(),
+            folder: folder(),
             knowledge,
         };
         let application = file.application();
@@ -49,7 +49,7 @@ impl File {
     /// A file of its own with the same content.
     pub(crate) fn copy(&self) -> Self {
         let copy = Self {
-            folder: TempDir::new().unwrap(),
+            folder: folder(),
             knowledge: self.knowledge,
         };
         fs::copy(self.path(), copy.path()).unwrap();
@@ -96,6 +96,11 @@ impl File {
         let row = self.application().query_row(sql, [name], |row| row.get(0));
         row.unwrap()
     }
+}
+
+/// A folder of the test's own; in memory where there is such a place, since waiting for a disk tells nothing here.
+fn folder() -> TempDir {
+    TempDir::new_in("/dev/shm").unwrap_or_else(|_| TempDir::new().unwrap())
 }
 
 /// One column of a table giving way to another.
