@@ -40,7 +40,7 @@ impl Name {
             .next()
             .is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
             && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-            && keyword_token(self.0.as_bytes()).is_none()
+            && (self.0.len() == 1 || keyword_token(self.0.as_bytes()).is_none())
             && !["true", "false"].contains(&self.0.to_ascii_lowercase().as_str());
         if plain {
             self.0.clone()
@@ -152,6 +152,7 @@ mod tests {
     #[test]
     fn people_read_bare_names_where_sqlite_does() {
         assert_eq!(Name::from("full_name").as_written(), "full_name");
+        assert_eq!(Name::from("n").as_written(), "n");
         for odd in [
             "order",
             "Key",
