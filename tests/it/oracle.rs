@@ -242,12 +242,16 @@ impl Portrait {
         ];
         let mut lines = Vec::new();
         for setting in settings {
+            let mut found = Vec::new();
             section(
                 &connection,
-                &mut lines,
+                &mut found,
                 setting,
                 &format!("PRAGMA {setting}"),
             );
+            // SQLite visits the tables in no order that counts.
+            found.sort();
+            lines.extend(found);
         }
         Self {
             schema,

@@ -168,10 +168,10 @@ survive! {
         "CREATE TABLE t(up TEXT AS (upper(name)), name TEXT, l GENERATED ALWAYS AS (length(name)) VIRTUAL, ll AS (l + 1));
          CREATE INDEX i ON t(l, up); INSERT INTO t(name) VALUES ('a'), ('bb'), (NULL)";
     stored_columns_that_use_the_column_survive: "t", "name" => "full_name",
-        "CREATE TABLE t(id INTEGER PRIMARY KEY, up TEXT UNIQUE AS (upper(t.name)) STORED NOT NULL, name TEXT NOT NULL, l INT AS (length(up)) STORED);
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, up TEXT UNIQUE AS (upper(name)) STORED NOT NULL, name TEXT NOT NULL, l INT AS (length(up)) STORED);
          INSERT INTO t(name) VALUES ('a'), ('bb'), ('')";
     a_column_among_generated_ones_survives: "t", "b" => "c",
-        "CREATE TABLE t(x AS (b * 2) STORED, b INT, y AS (x + b)) STRICT; INSERT INTO t(b) VALUES (1), (2), (NULL)".replace("AS", "INT AS");
+        "CREATE TABLE t(x INT AS (b * 2) STORED, b INT, y INT AS (x + b)) STRICT; INSERT INTO t(b) VALUES (1), (2), (NULL)";
 }
 
 // Indexes.
@@ -243,7 +243,7 @@ survive! {
         "CREATE TABLE p(id INTEGER PRIMARY KEY); CREATE TABLE t(id INTEGER PRIMARY KEY, name REFERENCES p(id));
          INSERT INTO t VALUES (1, 77), (2, 78), (3, NULL)";
     a_mismatch_that_was_there_before_survives: "t", "name" => "full_name",
-        "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT, p REFERENCES p(nothing)); CREATE TABLE p(id INTEGER PRIMARY KEY, nothing);
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT, p REFERENCES p(plain)); CREATE TABLE p(id INTEGER PRIMARY KEY, plain);
          CREATE TABLE c(name REFERENCES t(name)); INSERT INTO t VALUES (1, 'a', 1), (2, 'b', NULL); INSERT INTO c VALUES ('a')";
     a_mismatch_elsewhere_survives: "t", "name" => "full_name",
         "CREATE TABLE t(name TEXT); CREATE TABLE p(id); CREATE TABLE c(a REFERENCES p(id), b REFERENCES gone);
@@ -625,7 +625,7 @@ fn a_trigger_with_the_applications_function_survives() {
 fn an_unknown_function_or_collation_in_the_table_is_refused() {
     for sql in [
         "CREATE TABLE t(name TEXT CHECK(shout(name) <> 'X!'))",
-        "CREATE TABLE t(name TEXT, b CHECK(shout(b) IS NULL OR 1))",
+        "CREATE TABLE t(name TEXT, b CHECK(shout(b) IS NOT 'x'))",
         "CREATE TABLE t(name TEXT); CREATE INDEX i ON t(shout(name))",
         "CREATE TABLE t(name TEXT, b); CREATE INDEX i ON t(b) WHERE shout(b) > 'a'",
         "CREATE TABLE t(name TEXT, b AS (shout(name)))",

@@ -60,7 +60,7 @@ pub fn add_column(
     }
     let after = Replica::of(&wider)?;
     let (mut breaks, warnings) = changes(schema, &before, &after, column);
-    breaks.extend(captures(schema, table, column, &definition)?);
+    breaks.extend(captures(schema, table, column)?);
     if ["rowid", "_rowid_", "oid"].map(Name::from).contains(column)
         && matches!(before.table(table)?.key, super::super::Key::Rowid { .. })
     {
@@ -147,12 +147,12 @@ fn changes(
 
 /// The objects in which a word that is something else today would become the new column: a string in
 /// double quotes, or the column of an outer query. Added under two names and then renamed to one, the
-/// column leaves the same text wherever it is not captured.
-fn captures(schema: &Schema, table: &Name, column: &Name, definition: &str) -> Result<Vec<String>> {
+/// column leaves the same text wherever it is not captured. It has a type, since a STRICT table wants one.
+fn captures(schema: &Schema, table: &Name, column: &Name) -> Result<Vec<String>> {
     let [first, second] = PROBE.map(Name::from);
     let texts = |name: &Name| -> Result<Schema> {
         let replica = Replica::of(schema)?;
-        replica.alter(table, &format!("ADD COLUMN {name} {definition}"))?;
+        replica.alter(table, &format!("ADD COLUMN {name} ANY"))?;
         replica.rename_column(table, name, &second)?;
         replica.schema()
     };
