@@ -24,13 +24,14 @@ pub fn rename_old(live: &Schema, before: Option<&str>, pair: &Pair) -> Result<Ta
         .cloned()
         .collect();
     let base = without_column(live, before, table, new, &on_new)?;
-    let on_old = mentions(&base, table, old)?;
     let now = Replica::of(live)?;
     let lists = column_lists(&base, &now, table)?;
     let mut listed = base;
     for (view, (sql, _)) in &lists {
         listed = listed.with_text(Kind::View, view, sql);
     }
+    // Without its list a view would pass the probe's name on, and break what stands on it.
+    let on_old = mentions(&listed, table, old)?;
     let renamed = Replica::of(&listed)?;
     renamed.rename_column(table, old, new)?;
     let mut schema = live.clone();
