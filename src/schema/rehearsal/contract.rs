@@ -23,6 +23,27 @@ pub fn rename_old(live: &Schema, before: Option<&str>, pair: &Pair) -> Result<Ta
         .intersection(&on_new)
         .cloned()
         .collect();
+    let both: Vec<_> = live
+        .objects
+        .iter()
+        .filter(|it| both.contains(&it.id()))
+        .collect();
+    let named = both.iter().map(|object| {
+        format!(
+            "{} names both `{}` and `{}`",
+            object.spoken(),
+            old.as_str(),
+            new.as_str()
+        )
+    });
+    if both.iter().any(|object| object.kind == Kind::Index) {
+        // Such an index cannot even be made on a table with one of the two.
+        return Err(Error::WouldBreak {
+            phase: "contract",
+            breaks: named.collect(),
+            remedy: "drop or change what is named here first",
+        });
+    }
     let base = without_column(live, before, table, new, &on_new)?;
     let now = Replica::of(live)?;
     let lists = column_lists(&base, &now, table)?;
@@ -54,18 +75,7 @@ pub fn rename_old(live: &Schema, before: Option<&str>, pair: &Pair) -> Result<Ta
             if is_old { new.clone() } else { column.clone() },
         ))
     })?;
-    let spoken = live
-        .objects
-        .iter()
-        .filter(|object| both.contains(&object.id()));
-    target.breaks.extend(spoken.map(|object| {
-        format!(
-            "{} names both `{}` and `{}`",
-            object.spoken(),
-            old.as_str(),
-            new.as_str()
-        )
-    }));
+    target.breaks.extend(named);
     Ok(target)
 }
 
