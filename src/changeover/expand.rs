@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::ledger::Change;
+use crate::name::Name;
 use crate::phase::{Phase, State};
 use crate::plan::{self, Plan};
 use crate::request::Expand;
@@ -51,6 +52,9 @@ impl View<'_> {
                 table: table.name.clone(),
                 column: new.clone(),
             });
+        }
+        if table.means_rowid(new) {
+            return Err(means_rowid(table, new));
         }
         table.check_writable(self.connection)?;
         let source = match &asked.from {
@@ -105,8 +109,8 @@ impl View<'_> {
     }
 }
 
-/// The column that is to be replaced; not one whose values are computed.
-pub(super) fn expect_source<'a>(table: &'a Table, from: &crate::name::Name) -> Result<&'a Column> {
+/// The column that is to be replaced; not one whose values are computed, or that took a name of the rowid.
+pub(super) fn expect_source<'a>(table: &'a Table, from: &Name) -> Result<&'a Column> {
     let column = table.expect_column(from)?;
     if column.generated {
         return Err(Error::Generated {
@@ -114,7 +118,18 @@ pub(super) fn expect_source<'a>(table: &'a Table, from: &crate::name::Name) -> R
             column: column.name.clone(),
         });
     }
+    if table.means_rowid(&column.name) {
+        return Err(means_rowid(table, &column.name));
+    }
     Ok(column)
+}
+
+fn means_rowid(table: &Table, column: &Name) -> Error {
+    Error::NotSupported(format!(
+        "SQLite neither adds nor renames a column called `{}`, the name of the rowid, in table `{}`",
+        column.as_str(),
+        table.name.as_str()
+    ))
 }
 
 /// A repeated request must ask for what was done.

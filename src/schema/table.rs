@@ -163,6 +163,13 @@ impl Table {
         })
     }
 
+    /// Whether the name means the rowid of the table, or did before a column took it: SQLite neither adds nor
+    /// renames such a column.
+    #[must_use]
+    pub fn means_rowid(&self, name: &Name) -> bool {
+        !self.without_rowid && ["rowid", "_rowid_", "oid"].map(Name::from).contains(name)
+    }
+
     /// The columns that a statement may write.
     pub fn stored(&self) -> impl Iterator<Item = &Column> {
         self.columns.iter().filter(|column| !column.generated)

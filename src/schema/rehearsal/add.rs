@@ -61,15 +61,6 @@ pub fn add_column(
     let after = Replica::of(&wider)?;
     let (mut breaks, warnings) = changes(schema, &before, &after, column);
     breaks.extend(captures(schema, table, column)?);
-    if ["rowid", "_rowid_", "oid"].map(Name::from).contains(column)
-        && matches!(before.table(table)?.key, super::super::Key::Rowid { .. })
-    {
-        breaks.push(format!(
-            "`{}` would no longer mean the rowid of table `{}`",
-            column.as_str(),
-            table.as_str()
-        ));
-    }
     Ok(Addition {
         table: after.table(table)?,
         schema: wider,
