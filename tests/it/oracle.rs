@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{Debug, Write};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Error as SqliteError};
@@ -93,7 +94,7 @@ pub(crate) fn differences_from_sqlites(
     );
     let altered = Portrait::of(&renamed);
     let wider = original.copy();
-    alter(&wider, change.table, "ADD COLUMN _added_");
+    alter(&wider, change.table, "ADD COLUMN _added_ ANY");
     let wider = Portrait::of(&wider);
 
     let mut differences = leftovers(original, changed);
@@ -238,7 +239,6 @@ impl Portrait {
             "auto_vacuum",
             "journal_mode",
             "integrity_check",
-            "foreign_key_check",
         ];
         let mut lines = Vec::new();
         for setting in settings {
@@ -378,6 +378,11 @@ fn describe_table(connection: &Connection, table: &str, has_rowid: bool, lines: 
              ORDER BY list.seq, info.seqno"
         ),
     );
+    // Of each table alone, since SQLite visits all of them in no order that counts and stops at a mismatch.
+    add(
+        "violations",
+        format!("SELECT * FROM pragma_foreign_key_check({literal})"),
+    );
     let columns: Vec<String> = rows(
         connection,
         &format!("SELECT name FROM pragma_table_xinfo({literal}) WHERE hidden <> 1"),
@@ -434,9 +439,15 @@ fn write_value(line: &mut String, value: ValueRef<'_>) {
         ValueRef::Integer(number) => write!(line, "{number}"),
         ValueRef::Real(number) => write!(line, "{number:?}={:x}", number.to_bits()),
         ValueRef::Text(text) => match std::str::from_utf8(text) {
+            Ok(text) if text.len() > 1000 => write!(line, "'{text}'"),
             Ok(text) => write!(line, "{text:?}"),
             Err(_) => write!(line, "text {text:x?}"),
         },
+        ValueRef::Blob(bytes) if bytes.len() > 1000 => {
+            let mut digest = DefaultHasher::new();
+            bytes.hash(&mut digest);
+            write!(line, "blob of {} bytes: {:x}", bytes.len(), digest.finish())
+        }
         ValueRef::Blob(bytes) => write!(line, "blob {bytes:x?}"),
     };
     written.unwrap();

@@ -320,8 +320,8 @@ survive! {
          + "; CREATE VIEW four AS SELECT * FROM two; INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')";
     views_with_subqueries_and_ctes_survive: "t", "name" => "full_name",
         "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT);
-         CREATE VIEW a AS WITH c AS (SELECT name FROM t), d(name) AS (SELECT id FROM t) SELECT c.name, d.name AS dn FROM c, d;
-         CREATE VIEW b AS SELECT name FROM (SELECT name FROM t) UNION SELECT name FROM t EXCEPT SELECT 'name';
+         CREATE VIEW a AS WITH c AS (SELECT name AS n FROM t), d(name) AS (SELECT name FROM t) SELECT c.n, d.name AS dn FROM c, d;
+         CREATE VIEW b AS SELECT name FROM (SELECT name AS name FROM t) UNION SELECT name FROM t EXCEPT SELECT 'name';
          CREATE VIEW c AS SELECT (SELECT max(name) FROM t AS u WHERE u.name < t.name) AS name, row_number() OVER (ORDER BY name) FROM t;
          CREATE VIEW d AS SELECT 1 WHERE EXISTS (SELECT 1 FROM t WHERE t.name = 'a');
          INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')";
@@ -329,6 +329,9 @@ survive! {
         "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT); CREATE VIEW star AS SELECT * FROM t;
          CREATE VIEW second AS SELECT * FROM star; CREATE VIEW behind AS SELECT 1 AS one, t.* FROM t WHERE name <> 'b';
          INSERT INTO t VALUES (1, 'a'), (2, 'b')";
+    natural_joins_on_other_columns_survive: "t", "name" => "full_name",
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT); CREATE TABLE o(id, x); CREATE VIEW v AS SELECT name, x FROM t NATURAL JOIN o;
+         CREATE VIEW w AS SELECT t.name, o.x FROM o JOIN t USING (id); INSERT INTO t VALUES (1, 'a'), (2, 'b'); INSERT INTO o VALUES (2, 'x'), (3, 'y')";
     views_that_say_the_word_otherwise_survive: "t", "name" => "full_name",
         "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT); CREATE TABLE o(name, full_name);
          CREATE VIEW name AS SELECT name, full_name, 'name' AS \"a name\" FROM o;
@@ -435,8 +438,8 @@ survive! {
         "CREATE TABLE t(rowid TEXT, v); INSERT INTO t(oid, rowid, v) VALUES (7, 'r', 'a'), (9, 's', 'b'), (4, NULL, NULL)";
     a_table_with_two_names_of_the_rowid_taken_survives: "t", "v" => "w",
         "CREATE TABLE t(RowId, v, _rowid_); INSERT INTO t(oid, v) VALUES (7, 'a'), (9, 'b'), (4, NULL)";
-    a_column_called_rowid_can_be_renamed: "t", "rowid" => "number",
-        "CREATE TABLE t(rowid, v); CREATE VIEW x AS SELECT rowid, _rowid_ AS r FROM t; INSERT INTO t(oid, rowid, v) VALUES (7, 'r', 'a'), (9, 's', 'b'), (4, NULL, NULL)";
+    a_column_called_rowid_can_be_renamed_where_there_is_no_rowid: "t", "rowid" => "oid",
+        "CREATE TABLE t(rowid PRIMARY KEY, v) WITHOUT ROWID; CREATE VIEW x AS SELECT rowid FROM t; INSERT INTO t(rowid, v) VALUES ('r', 'a'), ('s', 'b')";
     an_integer_primary_key_called_oid_survives: "t", "v" => "w",
         "CREATE TABLE t(oid INTEGER PRIMARY KEY, v); INSERT INTO t VALUES (7, 'a'), (9, 'b')";
     added_columns_with_defaults_survive: "t", "v" => "w",
@@ -463,7 +466,6 @@ fn a_table_with_all_names_of_the_rowid_taken_survives() {
         "CREATE TABLE t(rowid, _rowid_, oid, v UNIQUE); INSERT INTO t VALUES (3, 1, 2, 'a'), (1, 2, 3, NULL), (2, 3, 1, 'c')",
     );
     survives(&file, change("t", "v", "w"));
-    survives(&file, change("t", "oid", "w"));
 }
 
 // Files.
@@ -664,6 +666,20 @@ refuse! {
     a_join_using_the_column_in_a_trigger_is_refused: "t", "name" => "full_name", PreconditionFailed, ["trigger `r`"],
         "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT); CREATE TABLE o(name, x); CREATE TABLE log(x);
          CREATE TRIGGER r AFTER INSERT ON log BEGIN INSERT INTO log SELECT o.x FROM t JOIN o USING (name); END";
+    a_join_using_that_the_new_column_would_take_over_is_refused: "t", "name" => "full_name", PreconditionFailed, ["view `v`", "full_name"],
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT); CREATE TABLE o(id, full_name); CREATE TABLE p(full_name, x);
+         CREATE VIEW v AS SELECT p.x FROM t JOIN o ON t.id = o.id JOIN p USING (full_name)";
+    a_join_using_that_another_column_would_take_over_is_refused: "t", "name" => "full_name", PreconditionFailed, ["view `v`"],
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT); CREATE TABLE o(id, name); CREATE TABLE p(name, x);
+         CREATE VIEW v AS SELECT p.x FROM t JOIN o ON t.id = o.id JOIN p USING (name)";
+    a_natural_join_in_a_trigger_is_refused: "t", "name" => "full_name", PreconditionFailed, ["trigger `r`"],
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT); CREATE TABLE o(name, x); CREATE TABLE log(x);
+         CREATE TRIGGER r AFTER INSERT ON log BEGIN INSERT INTO log SELECT o.x FROM t NATURAL LEFT JOIN o; END";
+    a_natural_join_of_a_view_with_a_star_is_refused: "t", "name" => "full_name", PreconditionFailed, ["view `v`"],
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT); CREATE TABLE o(name, x); CREATE VIEW star AS SELECT * FROM t; CREATE VIEW v AS SELECT o.x FROM o NATURAL JOIN star";
+    a_name_that_passes_through_a_subquery_is_refused: "t", "name" => "full_name", PreconditionFailed, ["view `v`", "view `w`"],
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT); CREATE VIEW v AS SELECT name FROM (SELECT name FROM t);
+         CREATE VIEW w AS WITH c AS (SELECT name FROM t) SELECT c.name FROM c";
     a_full_text_index_over_the_tables_column_is_refused: "t", "name" => "full_name", PreconditionFailed, ["table `search`"],
         "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT); CREATE VIRTUAL TABLE search USING fts5(name, content='t', content_rowid='id')";
     an_old_full_text_index_over_the_tables_column_is_refused: "t", "name" => "full_name", PreconditionFailed, ["table `search`"],
@@ -695,7 +711,8 @@ refuse! {
         "CREATE TABLE t(id INTEGER PRIMARY KEY, b, name AS (upper(b)))";
     a_stored_column_is_refused_as_source: "t", "name" => "full_name", NotSupported, ["generated", "name"],
         "CREATE TABLE t(id INTEGER PRIMARY KEY, b, name AS (upper(b)) STORED)";
-    a_name_of_the_rowid_is_refused: "t", "name" => "rowid", PreconditionFailed, ["rowid"],
+    a_name_of_the_rowid_is_refused_as_source: "t", "oid" => "name", NotSupported, ["oid"], "CREATE TABLE t(oid)";
+    a_name_of_the_rowid_is_refused: "t", "name" => "rowid", NotSupported, ["rowid"],
         "CREATE TABLE t(name TEXT); INSERT INTO t VALUES ('a')";
     a_column_that_is_there_is_refused: "t", "name" => "B", AlreadyExists, ["already has a column"],
         "CREATE TABLE t(name TEXT, b)";
