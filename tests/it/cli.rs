@@ -1,0 +1,1 @@
+//! The command line: words, JSON, exit codes, and commands that can be typed.
