@@ -79,7 +79,7 @@ fn ask(mut body: Map<String, Value>) -> Result<Ask> {
         "init" => Ok(Ask::Init),
         "migrate" => Ok(Ask::Apply(request(body)?)),
         "plan" => Ok(Ask::Plan(request(body)?)),
-        "abort" => Ok(Ask::Apply(Request::Abort(fields(body)?))),
+        "abort" => Ok(Ask::Apply(Request::Abort(fields(&body)?))),
         "status" => nothing_more(&body).map(|()| Ask::Status),
         "history" => nothing_more(&body).map(|()| Ask::History),
         other => Err(Error::NotSupported(format!(
@@ -91,10 +91,10 @@ fn ask(mut body: Map<String, Value>) -> Result<Ask> {
 fn request(mut body: Map<String, Value>) -> Result<Request> {
     let phase = take_word(&mut body, "phase")?;
     match phase.as_str() {
-        "expand" => fields(body).map(Request::Expand),
-        "migrate_data" => fields(body).map(Request::MigrateData),
-        "contract" => fields(body).map(Request::Contract),
-        "abort" => fields(body).map(Request::Abort),
+        "expand" => fields(&body).map(Request::Expand),
+        "migrate_data" => fields(&body).map(Request::MigrateData),
+        "contract" => fields(&body).map(Request::Contract),
+        "abort" => fields(&body).map(Request::Abort),
         other => Err(Error::NotSupported(format!(
             "there is no phase `{other}`: there are expand, migrate_data, contract and abort"
         ))),
@@ -109,8 +109,21 @@ fn take_word(body: &mut Map<String, Value>, field: &str) -> Result<String> {
     }
 }
 
-fn fields<T: DeserializeOwned>(body: Map<String, Value>) -> Result<T> {
-    serde_json::from_value(Value::Object(body)).map_err(|error| malformed(error.to_string()))
+fn fields<T: DeserializeOwned>(body: &Map<String, Value>) -> Result<T> {
+    let failure = |body: &Map<String, Value>| T::deserialize(body).err().map(|it| it.to_string());
+    T::deserialize(body).map_err(|error| {
+        let error = error.to_string();
+        if error.contains(" field `") {
+            return malformed(error);
+        }
+        // Of a value that does not fit, serde does not say whose it is: the field without which it fits.
+        let to_blame = body.keys().find(|field| {
+            let mut rest = body.clone();
+            rest.remove(*field);
+            failure(&rest).as_ref() != Some(&error)
+        });
+        malformed(to_blame.map_or_else(|| error.clone(), |field| format!("`{field}`: {error}")))
+    })
 }
 
 fn nothing_more(body: &Map<String, Value>) -> Result<()> {
