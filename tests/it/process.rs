@@ -17,47 +17,47 @@ use tempfile::TempDir;
 /// Nothing that these tests start takes so long, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub const EXPAND: &str = r#"{"type": "migrate", "msg_id": 1, "phase": "expand", "table": "users", "add_column": "full_name"}"#;
-pub const MIGRATE: &str = r#"{"type": "migrate", "msg_id": 2, "phase": "migrate_data", "from": "name", "to": "full_name"}"#;
-pub const CONTRACT: &str = r#"{"type": "migrate", "msg_id": 3, "phase": "contract", "table": "users", "remove_column": "name"}"#;
+pub(crate) const EXPAND: &str = r#"{"type": "migrate", "msg_id": 1, "phase": "expand", "table": "users", "add_column": "full_name"}"#;
+pub(crate) const MIGRATE: &str = r#"{"type": "migrate", "msg_id": 2, "phase": "migrate_data", "from": "name", "to": "full_name"}"#;
+pub(crate) const CONTRACT: &str = r#"{"type": "migrate", "msg_id": 3, "phase": "contract", "table": "users", "remove_column": "name"}"#;
 
-pub const EXPANDED: &str = r#"{"type": "migration_applied", "in_reply_to": 1, "version": 1, "name": "add_full_name_column", "schema": "users (name, full_name NULL)", "backward_compatible": true}"#;
-pub const MIGRATED: &str =
+pub(crate) const EXPANDED: &str = r#"{"type": "migration_applied", "in_reply_to": 1, "version": 1, "name": "add_full_name_column", "schema": "users (name, full_name NULL)", "backward_compatible": true}"#;
+pub(crate) const MIGRATED: &str =
     r#"{"type": "data_migrated", "in_reply_to": 2, "version": 2, "rows_migrated": 1000}"#;
-pub const CONTRACTED: &str = r#"{"type": "migration_applied", "in_reply_to": 3, "version": 3, "name": "remove_name_column", "schema": "users (full_name)"}"#;
+pub(crate) const CONTRACTED: &str = r#"{"type": "migration_applied", "in_reply_to": 3, "version": 3, "name": "remove_name_column", "schema": "users (full_name)"}"#;
 
 /// A folder that goes with the test.
-pub struct Folder(TempDir);
+pub(crate) struct Folder(TempDir);
 
 impl Folder {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 
-    pub fn join(&self, name: &str) -> PathBuf {
+    pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
     /// A sample file.
-    pub fn seeded(&self, rows: u32) -> PathBuf {
+    pub(crate) fn seeded(&self, rows: u32) -> PathBuf {
         let db = self.join("app.db");
         changeover::sample::write(&db, rows).unwrap();
         db
     }
 
     /// A file that a script made.
-    pub fn made(&self, sql: &str) -> PathBuf {
+    pub(crate) fn made(&self, sql: &str) -> PathBuf {
         let db = self.join("app.db");
         execute(&db, sql);
         db
     }
 
     /// What is in the folder, sorted.
-    pub fn names(&self) -> Vec<String> {
+    pub(crate) fn names(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.path()).unwrap();
         let mut names: Vec<String> = entries
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -69,29 +69,29 @@ impl Folder {
 
 /// What a process left.
 #[derive(Debug)]
-pub struct Ran {
-    pub status: ExitStatus,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Ran {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Ran {
     #[track_caller]
-    pub fn code(&self) -> i32 {
+    pub(crate) fn code(&self) -> i32 {
         self.status
             .code()
             .unwrap_or_else(|| panic!("ended by a signal: {self:?}"))
     }
 
     #[track_caller]
-    pub fn done(self) -> Self {
+    pub(crate) fn done(self) -> Self {
         assert_eq!(self.code(), 0, "{self:?}");
         self
     }
 
     /// Refused or failed with this exit code, and with no word on stdout.
     #[track_caller]
-    pub fn failed(self, code: i32, sentence: &str) -> Self {
+    pub(crate) fn failed(self, code: i32, sentence: &str) -> Self {
         assert_eq!(self.code(), code, "{self:?}");
         assert_eq!(self.stdout, "", "{self:?}");
         assert!(self.stderr.starts_with("error: "), "{self:?}");
@@ -102,50 +102,50 @@ impl Ran {
 
     /// The one JSON object on stdout.
     #[track_caller]
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         assert_eq!(self.stdout.matches('\n').count(), 1, "{self:?}");
         serde_json::from_str(&self.stdout).unwrap()
     }
 
-    pub fn lines(&self) -> Vec<&str> {
+    pub(crate) fn lines(&self) -> Vec<&str> {
         self.stdout.lines().collect()
     }
 }
 
-pub fn program() -> &'static Path {
+pub(crate) fn program() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_changeover"))
 }
 
 /// The program, which nothing around the test speaks to.
-pub fn changeover() -> Command {
+pub(crate) fn changeover() -> Command {
     let mut command = Command::new(program());
     command.env_remove("CHANGEOVER_DB");
     command
 }
 
 /// The program on a file.
-pub fn on(db: &Path) -> Command {
+pub(crate) fn on(db: &Path) -> Command {
     let mut command = changeover();
     command.arg("--db").arg(db);
     command
 }
 
-pub fn run<Arg: AsRef<OsStr>>(db: &Path, arguments: impl IntoIterator<Item = Arg>) -> Ran {
+pub(crate) fn run<Arg: AsRef<OsStr>>(db: &Path, arguments: impl IntoIterator<Item = Arg>) -> Ran {
     finish(on(db).args(arguments), b"")
 }
 
 /// A command line in words without spaces.
-pub fn words(db: &Path, line: &str) -> Ran {
+pub(crate) fn words(db: &Path, line: &str) -> Ran {
     run(db, line.split_whitespace())
 }
 
 /// Runs a process to its end, which must come.
 #[track_caller]
-pub fn finish(command: &mut Command, input: &[u8]) -> Ran {
+pub(crate) fn finish(command: &mut Command, input: &[u8]) -> Ran {
     await_end(start(command), input)
 }
 
-pub fn start(command: &mut Command) -> Child {
+pub(crate) fn start(command: &mut Command) -> Child {
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -155,7 +155,7 @@ pub fn start(command: &mut Command) -> Child {
 }
 
 #[track_caller]
-pub fn await_end(mut child: Child, input: &[u8]) -> Ran {
+pub(crate) fn await_end(mut child: Child, input: &[u8]) -> Ran {
     let mut stdin = child.stdin.take();
     let input = input.to_vec();
     let (sender, receiver) = mpsc::channel();
@@ -175,7 +175,7 @@ pub fn await_end(mut child: Child, input: &[u8]) -> Ran {
 
 /// The replies to some bytes on stdin, of a process that ends well and is silent on stderr.
 #[track_caller]
-pub fn replies(db: &Path, input: impl AsRef<[u8]>) -> Vec<String> {
+pub(crate) fn replies(db: &Path, input: impl AsRef<[u8]>) -> Vec<String> {
     let ran = finish(on(db).arg("node"), input.as_ref()).done();
     assert_eq!(ran.stderr, "");
     assert!(ran.stdout.is_empty() || ran.stdout.ends_with('\n'));
@@ -184,7 +184,7 @@ pub fn replies(db: &Path, input: impl AsRef<[u8]>) -> Vec<String> {
 
 /// The one reply to one message.
 #[track_caller]
-pub fn reply(db: &Path, message: &str) -> Value {
+pub(crate) fn reply(db: &Path, message: &str) -> Value {
     let replies = replies(db, format!("{message}\n"));
     assert_eq!(replies.len(), 1, "{replies:?}");
     serde_json::from_str(&replies[0]).unwrap()
@@ -192,7 +192,7 @@ pub fn reply(db: &Path, message: &str) -> Value {
 
 /// Asserts that a reply is an error of this code that says the words.
 #[track_caller]
-pub fn expect_error(reply: &Value, code: u64, sentence: &str) {
+pub(crate) fn expect_error(reply: &Value, code: u64, sentence: &str) {
     assert_eq!(reply["type"], "error", "{reply}");
     assert_eq!(reply["code"], code, "{reply}");
     assert!(
@@ -202,14 +202,14 @@ pub fn expect_error(reply: &Value, code: u64, sentence: &str) {
 }
 
 /// A process in message mode whose stdin stays open.
-pub struct Conversation {
-    pub child: Child,
+pub(crate) struct Conversation {
+    pub(crate) child: Child,
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
 }
 
 impl Conversation {
-    pub fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         let mut child = start(command);
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = mpsc::channel();
@@ -227,7 +227,7 @@ impl Conversation {
         }
     }
 
-    pub fn say(&mut self, bytes: &[u8]) {
+    pub(crate) fn say(&mut self, bytes: &[u8]) {
         let stdin = self.stdin.as_mut().unwrap();
         stdin.write_all(bytes).unwrap();
         stdin.flush().unwrap();
@@ -235,19 +235,19 @@ impl Conversation {
 
     /// Says a line and hears the answer, while stdin stays open.
     #[track_caller]
-    pub fn ask(&mut self, message: &str) -> String {
+    pub(crate) fn ask(&mut self, message: &str) -> String {
         self.say(format!("{message}\n").as_bytes());
         self.hear()
     }
 
     #[track_caller]
-    pub fn hear(&mut self) -> String {
+    pub(crate) fn hear(&mut self) -> String {
         self.lines.recv_timeout(PATIENCE).expect("a reply comes")
     }
 
     /// Closes stdin, and expects a silent end.
     #[track_caller]
-    pub fn end(mut self) {
+    pub(crate) fn end(mut self) {
         drop(self.stdin.take());
         let ran = await_end(self.child, b"").done();
         assert_eq!(ran.stderr, "");
@@ -257,7 +257,7 @@ impl Conversation {
 
 /// Looks until something is there, and gives up in the end.
 #[track_caller]
-pub fn poll<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn poll<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(found) = look() {
@@ -268,29 +268,29 @@ pub fn poll<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-pub fn open(db: &Path) -> Connection {
+pub(crate) fn open(db: &Path) -> Connection {
     let connection = Connection::open(db).unwrap();
     connection.busy_timeout(PATIENCE).unwrap();
     connection
 }
 
-pub fn execute(db: &Path, sql: &str) {
+pub(crate) fn execute(db: &Path, sql: &str) {
     open(db).execute_batch(sql).unwrap();
 }
 
 /// The first value of the first row.
 #[track_caller]
-pub fn value(db: &Path, sql: &str) -> Sql {
+pub(crate) fn value(db: &Path, sql: &str) -> Sql {
     open(db).query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
 #[track_caller]
-pub fn number(db: &Path, sql: &str) -> i64 {
+pub(crate) fn number(db: &Path, sql: &str) -> i64 {
     open(db).query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
 #[track_caller]
-pub fn texts(db: &Path, sql: &str) -> Vec<String> {
+pub(crate) fn texts(db: &Path, sql: &str) -> Vec<String> {
     let connection = open(db);
     let mut statement = connection.prepare(sql).unwrap();
     let rows = statement.query_map([], |row| row.get(0)).unwrap();
@@ -298,12 +298,12 @@ pub fn texts(db: &Path, sql: &str) -> Vec<String> {
 }
 
 /// Everything that a file holds: each row of the schema, and each row of each table with its rowid.
-pub fn everything(db: &Path) -> String {
+pub(crate) fn everything(db: &Path) -> String {
     dump(db, "TRUE")
 }
 
 /// Everything but what changeover itself keeps there.
-pub fn applications_part(db: &Path) -> String {
+pub(crate) fn applications_part(db: &Path) -> String {
     dump(db, "tbl_name NOT LIKE '\\_changeover\\_%' ESCAPE '\\'")
 }
 
@@ -337,13 +337,13 @@ fn dump(db: &Path, which: &str) -> String {
     text
 }
 
-pub fn bytes(db: &Path) -> Vec<u8> {
+pub(crate) fn bytes(db: &Path) -> Vec<u8> {
     std::fs::read(db).unwrap()
 }
 
 /// Does something that must leave the file, and the names in its folder, as they are.
 #[track_caller]
-pub fn unchanged<T>(db: &Path, work: impl FnOnce() -> T) -> T {
+pub(crate) fn unchanged<T>(db: &Path, work: impl FnOnce() -> T) -> T {
     let folder = |db: &Path| {
         let entries = std::fs::read_dir(db.parent().unwrap()).unwrap();
         let mut names: Vec<_> = entries.map(|it| it.unwrap().file_name()).collect();
