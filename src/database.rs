@@ -16,6 +16,9 @@ use crate::error::{Error, Result};
 /// and bounds what we use however large the table is.
 const CACHE_KIB: i64 = 16 * 1024;
 
+/// The longest busy timeout that SQLite takes: 24 days.
+const LONGEST_WAIT: Duration = Duration::from_millis(i32::MAX.unsigned_abs() as u64);
+
 /// A SQL statement with the values to bind to `?1`, `?2` …
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statement {
@@ -122,7 +125,7 @@ impl Database {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(path, flags)?;
         connection.set_transaction_behavior(TransactionBehavior::Immediate);
-        connection.busy_timeout(busy_timeout)?;
+        connection.busy_timeout(busy_timeout.min(LONGEST_WAIT))?;
         // The application's triggers answer to its own statements, not to ours.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
