@@ -73,9 +73,9 @@ fn apply(globals: &Globals, request: &Request, printer: &mut Printer) -> Result<
     printer.outcome(Reply::applied(&entry), || status::applied(&entry))?;
     let changes = changeover.status()?.changes;
     let change = changes.iter().find(|change| change.id == entry.change);
-    match change.and_then(|change| status::next(change, db)) {
+    match change.and_then(|change| status::next(change, &changes, db)) {
         Some(next) => printer.remark(&format!("next: {next}")),
-        None => printer.remark(&format!("look at it: sqlite3 {} .schema", db.display())),
+        None => printer.remark(&format!("look at it: {}", status::look(db))),
     }
     Ok(())
 }
@@ -95,9 +95,8 @@ fn seed(path: &Path, rows: u32, printer: &Printer) -> Result<()> {
         .with("rows", rows);
     let db = path.display();
     printer.outcome(reply, || format!("{db}: users (name), {rows} rows"))?;
-    printer.remark(&format!(
-        "next: changeover --db {db} expand users full_name --from name"
-    ));
+    let words = ["expand", "users", "full_name", "--from", "name"];
+    printer.remark(&format!("next: {}", status::command(path, &words, &[])));
     Ok(())
 }
 

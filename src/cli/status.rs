@@ -24,7 +24,7 @@ pub(super) fn status(status: &Status, db: &Path) -> String {
             change.new.as_str(),
             change.state
         );
-        match next(change, db) {
+        match next(change, &status.changes, db) {
             Some(next) => format!("{line}\n  next: {next}"),
             None => line,
         }
@@ -75,16 +75,58 @@ fn outcome(entry: &Entry) -> String {
     outcome
 }
 
-/// The command that takes a change to its next phase.
-pub(super) fn next(change: &ChangeStatus, db: &Path) -> Option<String> {
+/// The command that takes a change, one of `all`, to its next phase.
+pub(super) fn next(change: &ChangeStatus, all: &[ChangeStatus], db: &Path) -> Option<String> {
     let old = change.old.as_ref().map_or("OLD_COLUMN", Name::as_str);
-    let words = match change.next? {
-        Phase::MigrateData => ["migrate-data", old, change.new.as_str()],
-        _ => ["contract", change.table.as_str(), old],
+    let phase = change.next?;
+    let waits_too = |other: &&ChangeStatus| other.next == Some(phase) && other.new == change.new;
+    let ambiguous = all.iter().filter(waits_too).count() > 1;
+    let (words, names) = match phase {
+        Phase::MigrateData if ambiguous => {
+            // In one word, since a name may begin like an option.
+            let table = format!("--table={}", change.table.as_str());
+            (
+                vec!["migrate-data".to_owned(), table],
+                [old, change.new.as_str()],
+            )
+        }
+        Phase::MigrateData => (vec!["migrate-data".to_owned()], [old, change.new.as_str()]),
+        _ => (vec!["contract".to_owned()], [change.table.as_str(), old]),
     };
-    let db = db.display().to_string();
-    let command = ["changeover", "--db", &db].into_iter().chain(words);
-    Some(command.map(shell_word).collect::<Vec<_>>().join(" "))
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    Some(command(db, &words, &names))
+}
+
+/// A command on the file, to be typed into a shell.
+pub(super) fn command(db: &Path, words: &[&str], names: &[&str]) -> String {
+    let db = path(db);
+    let mut command = vec!["changeover", "--db", &db];
+    command.extend(words);
+    // Behind this nothing is an option.
+    command.extend(
+        names
+            .iter()
+            .any(|name| name.starts_with('-'))
+            .then_some("--"),
+    );
+    command.extend(names);
+    let command: Vec<String> = command.into_iter().map(shell_word).collect();
+    command.join(" ")
+}
+
+/// How to look at the file with SQLite's own shell.
+pub(super) fn look(db: &Path) -> String {
+    format!("sqlite3 {} .schema", shell_word(&path(db)))
+}
+
+/// A path that nothing takes for an option.
+fn path(path: &Path) -> String {
+    let path = path.display().to_string();
+    if path.starts_with('-') {
+        format!("./{path}")
+    } else {
+        path
+    }
 }
 
 /// A word as a shell takes it.
@@ -100,6 +142,20 @@ fn shell_word(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_and_paths_are_never_taken_for_options() {
+        let command = |db: &str, names| command(Path::new(db), &["contract"], names);
+        assert_eq!(
+            command("-a.db", &["t", "a"]),
+            "changeover --db ./-a.db contract t a"
+        );
+        assert_eq!(
+            command("a b.db", &["t", "-a"]),
+            "changeover --db 'a b.db' contract -- t -a"
+        );
+        assert_eq!(look(Path::new("it's")), r"sqlite3 'it'\''s' .schema");
+    }
 
     #[test]
     fn words_reach_the_shell_as_they_are() {
