@@ -23,6 +23,9 @@ pub fn write(path: &Path, rows: u32) -> Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".seed-{}", std::process::id()));
     let beside = Path::new(&beside);
+    // SQLite would speak of the file beside, which is nobody's business.
+    fs::File::create_new(beside)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))?;
     let outcome = fill(beside, rows).and_then(|()| {
         // A link, unlike a rename, never replaces what stands there.
         fs::hard_link(beside, path).map_err(|error| match error.kind() {
