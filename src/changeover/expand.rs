@@ -6,7 +6,7 @@ use crate::name::Name;
 use crate::phase::{Phase, State};
 use crate::plan::{self, Plan};
 use crate::request::Expand;
-use crate::schema::{Addition, Column, Pair, Table, add_column};
+use crate::schema::{Addition, Column, Pair, Table, TypeSource, add_column};
 
 use super::{Asked, View, replaces, same_type};
 
@@ -62,7 +62,11 @@ impl View<'_> {
             None => None,
         };
         let declared_type = declared_type(table, source, asked);
-        let addition = add_column(&self.schema, &table.name, new, &declared_type)?;
+        let type_source = match asked.column_type {
+            Some(_) => TypeSource::Request,
+            None => TypeSource::Column,
+        };
+        let addition = add_column(&self.schema, &table.name, new, &declared_type, type_source)?;
         if !addition.breaks.is_empty() && !asked.allow_breaking {
             return Err(Error::WouldBreak {
                 phase: "expand",

@@ -22,6 +22,15 @@ pub struct Addition {
     pub warnings: Vec<String>,
 }
 
+/// Where the type of a new column comes from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TypeSource {
+    /// Someone asked for it: only what SQLite takes for a type as it stands.
+    Request,
+    /// Another column has it: then it may be one that only quotes make a type.
+    Column,
+}
+
 /// Rehearses `ALTER TABLE … ADD COLUMN`.
 ///
 /// `declared_type` is any text that SQLite reads back as the type of the column, and as nothing but
@@ -31,6 +40,7 @@ pub fn add_column(
     table: &Name,
     column: &Name,
     declared_type: &str,
+    source: TypeSource,
 ) -> Result<Addition> {
     let before = Replica::of(schema)?;
     let strict = before.table(table)?.strict;
@@ -47,7 +57,13 @@ pub fn add_column(
         Name::new(declared_type).to_string(),
     ]
     .into_iter()
-    .take(if declared_type.is_empty() { 1 } else { 2 })
+    .take(
+        if declared_type.is_empty() || source == TypeSource::Request {
+            1
+        } else {
+            2
+        },
+    )
     .find(|definition| is_taken_for(schema, table, column, definition, declared_type))
     .ok_or_else(not_a_type)?;
     let added = Replica::of(schema)?;
