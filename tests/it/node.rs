@@ -11,17 +11,11 @@ use crate::process::{
 };
 
 fn with_id(text: &str, id: &str) -> String {
-    let (head, tail) = text.split_once("\"msg_id\": ").map_or_else(
-        || text.split_once("\"in_reply_to\": ").unwrap(),
-        |parts| parts,
-    );
-    let field = if text.contains("\"msg_id\"") {
-        "msg_id"
-    } else {
-        "in_reply_to"
-    };
+    let fields = ["\"msg_id\": ", "\"in_reply_to\": "];
+    let field = fields.into_iter().find(|it| text.contains(it)).unwrap();
+    let (head, tail) = text.split_once(field).unwrap();
     let rest = tail.split_once(',').unwrap().1;
-    format!("{head}\"{field}\": {id},{rest}")
+    format!("{head}{field}{id},{rest}")
 }
 
 fn three() -> String {
@@ -416,7 +410,7 @@ fn table_tells_apart_what_the_columns_do_not() {
         assert_eq!(reply(&db, &expand)["type"], "migration_applied");
     }
     unchanged(&db, || {
-        expect_error(&reply(&db, MIGRATE), 22, "could mean `a` or `b`")
+        expect_error(&reply(&db, MIGRATE), 22, "could mean `a` or `b`");
     });
     let in_b = MIGRATE.replace('}', r#", "table": "B"}"#);
     assert_eq!(reply(&db, &in_b)["rows_migrated"], 2);
@@ -428,7 +422,7 @@ fn table_tells_apart_what_the_columns_do_not() {
             &reply(&db, &missing),
             20,
             "no table `bb`; did you mean `b`?",
-        )
+        );
     });
     // A table that nothing was expanded on, and that is named, is expanded.
     let third = MIGRATE.replace('}', r#", "table": "c d"}"#);
@@ -655,103 +649,105 @@ fn envelope_of_a_reply_has_its_ends_exchanged() {
 
 // What is no message.
 
+/// Each line, the code that it gets, and words of the text.
+const NO_MESSAGES: &[(&str, u64, &str)] = &[
+    ("nonsense", 12, "not a JSON object: "),
+    ("{", 12, "not a JSON object: "),
+    ("{\"type\": \"status\"} {}", 12, "not a JSON object: "),
+    ("{'type': 'status'}", 12, "not a JSON object: "),
+    ("[]", 12, "a message is a JSON object"),
+    ("\"status\"", 12, "a message is a JSON object"),
+    ("null", 12, "a message is a JSON object"),
+    ("{}", 12, "the message has no `type`"),
+    ("{\"type\": null}", 12, "`type` is a string"),
+    ("{\"type\": [\"status\"]}", 12, "`type` is a string"),
+    ("{\"type\": \"\"}", 10, "no message is of type ``"),
+    (
+        "{\"type\": \"Migrate\"}",
+        10,
+        "no message is of type `Migrate`: there are init, migrate, plan, abort, status and history",
+    ),
+    ("{\"type\": \"migrate\"}", 12, "the message has no `phase`"),
+    (
+        "{\"type\": \"migrate\", \"phase\": 1}",
+        12,
+        "`phase` is a string",
+    ),
+    (
+        "{\"type\": \"migrate\", \"phase\": \"migrate-data\"}",
+        10,
+        "there is no phase `migrate-data`: there are expand, migrate_data, contract and abort",
+    ),
+    (
+        "{\"type\": \"plan\", \"phase\": \"Expand\"}",
+        10,
+        "there is no phase `Expand`",
+    ),
+    (
+        "{\"type\": \"migrate\", \"phase\": \"expand\"}",
+        12,
+        "missing field `table`",
+    ),
+    (
+        "{\"type\": \"migrate\", \"phase\": \"expand\", \"table\": \"users\"}",
+        12,
+        "missing field `add_column`",
+    ),
+    (
+        "{\"type\": \"migrate\", \"phase\": \"migrate_data\", \"from\": \"name\"}",
+        12,
+        "missing field `to`",
+    ),
+    (
+        "{\"type\": \"migrate\", \"phase\": \"migrate_data\", \"to\": \"name\"}",
+        12,
+        "missing field `from`",
+    ),
+    (
+        "{\"type\": \"migrate\", \"phase\": \"contract\", \"table\": \"users\"}",
+        12,
+        "missing field `remove_column`",
+    ),
+    ("{\"type\": \"abort\"}", 12, "missing field `table`"),
+    (
+        "{\"type\": \"status\", \"verbose\": true}",
+        12,
+        "unknown field `verbose`",
+    ),
+    (
+        "{\"type\": \"history\", \"table\": \"users\"}",
+        12,
+        "unknown field `table`",
+    ),
+    (
+        "{\"type\": \"migrate\", \"phase\": \"expand\", \"table\": \"users\", \"add_column\": \"x\", \"colour\": 1}",
+        12,
+        "unknown field `colour`",
+    ),
+    (
+        "{\"type\": \"migrate\", \"phase\": \"migrate_data\", \"from\": \"name\", \"to\": \"x\", \"expand\": false}",
+        12,
+        "unknown field `expand`",
+    ),
+    (
+        "{\"type\": \"migrate\", \"phase\": \"contract\", \"table\": \"users\", \"remove_column\": \"name\", \"winner\": \"me\"}",
+        12,
+        "expected `old` or `new`",
+    ),
+    ("{\"body\": null}", 12, "`body` is a JSON object"),
+    (
+        "{\"body\": {\"body\": {\"type\": \"status\"}}}",
+        12,
+        "the message has no `type`",
+    ),
+];
+
 #[test]
 fn line_that_is_no_message_is_answered_and_the_next_one_heard() {
     let folder = Folder::new();
     let db = folder.seeded(1000);
-    let cases: &[(&str, u64, &str)] = &[
-        ("nonsense", 12, "not a JSON object: "),
-        ("{", 12, "not a JSON object: "),
-        ("{\"type\": \"status\"} {}", 12, "not a JSON object: "),
-        ("{'type': 'status'}", 12, "not a JSON object: "),
-        ("[]", 12, "a message is a JSON object"),
-        ("\"status\"", 12, "a message is a JSON object"),
-        ("null", 12, "a message is a JSON object"),
-        ("{}", 12, "the message has no `type`"),
-        ("{\"type\": null}", 12, "`type` is a string"),
-        ("{\"type\": [\"status\"]}", 12, "`type` is a string"),
-        ("{\"type\": \"\"}", 10, "no message is of type ``"),
-        (
-            "{\"type\": \"Migrate\"}",
-            10,
-            "no message is of type `Migrate`: there are init, migrate, plan, abort, status and history",
-        ),
-        ("{\"type\": \"migrate\"}", 12, "the message has no `phase`"),
-        (
-            "{\"type\": \"migrate\", \"phase\": 1}",
-            12,
-            "`phase` is a string",
-        ),
-        (
-            "{\"type\": \"migrate\", \"phase\": \"migrate-data\"}",
-            10,
-            "there is no phase `migrate-data`: there are expand, migrate_data, contract and abort",
-        ),
-        (
-            "{\"type\": \"plan\", \"phase\": \"Expand\"}",
-            10,
-            "there is no phase `Expand`",
-        ),
-        (
-            "{\"type\": \"migrate\", \"phase\": \"expand\"}",
-            12,
-            "missing field `table`",
-        ),
-        (
-            "{\"type\": \"migrate\", \"phase\": \"expand\", \"table\": \"users\"}",
-            12,
-            "missing field `add_column`",
-        ),
-        (
-            "{\"type\": \"migrate\", \"phase\": \"migrate_data\", \"from\": \"name\"}",
-            12,
-            "missing field `to`",
-        ),
-        (
-            "{\"type\": \"migrate\", \"phase\": \"migrate_data\", \"to\": \"name\"}",
-            12,
-            "missing field `from`",
-        ),
-        (
-            "{\"type\": \"migrate\", \"phase\": \"contract\", \"table\": \"users\"}",
-            12,
-            "missing field `remove_column`",
-        ),
-        ("{\"type\": \"abort\"}", 12, "missing field `table`"),
-        (
-            "{\"type\": \"status\", \"verbose\": true}",
-            12,
-            "unknown field `verbose`",
-        ),
-        (
-            "{\"type\": \"history\", \"table\": \"users\"}",
-            12,
-            "unknown field `table`",
-        ),
-        (
-            "{\"type\": \"migrate\", \"phase\": \"expand\", \"table\": \"users\", \"add_column\": \"x\", \"colour\": 1}",
-            12,
-            "unknown field `colour`",
-        ),
-        (
-            "{\"type\": \"migrate\", \"phase\": \"migrate_data\", \"from\": \"name\", \"to\": \"x\", \"expand\": false}",
-            12,
-            "unknown field `expand`",
-        ),
-        (
-            "{\"type\": \"migrate\", \"phase\": \"contract\", \"table\": \"users\", \"remove_column\": \"name\", \"winner\": \"me\"}",
-            12,
-            "expected `old` or `new`",
-        ),
-        ("{\"body\": null}", 12, "`body` is a JSON object"),
-        (
-            "{\"body\": {\"body\": {\"type\": \"status\"}}}",
-            12,
-            "the message has no `type`",
-        ),
-    ];
     unchanged(&db, || {
-        for (line, code, text) in cases {
+        for (line, code, text) in NO_MESSAGES {
             let answers = replies(&db, format!("{line}\n{{\"type\": \"status\"}}\n"));
             assert_eq!(answers.len(), 2, "{line}");
             expect_error(&serde_json::from_str(&answers[0]).unwrap(), *code, text);
