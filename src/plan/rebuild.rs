@@ -113,9 +113,9 @@ fn swap(twins: &[(Name, Name)]) -> Step {
     let statement = Statement::with(
         format!(
             "WITH pair(one, other) AS (VALUES {}) \
-             UPDATE sqlite_schema SET rootpage = twin.rootpage \
+             UPDATE sqlite_schema AS live SET rootpage = twin.rootpage \
              FROM pair JOIN sqlite_schema AS twin ON twin.name = pair.other AND twin.type IN ('table', 'index') \
-             WHERE sqlite_schema.name = pair.one AND sqlite_schema.type IN ('table', 'index')",
+             WHERE live.name = pair.one AND live.type IN ('table', 'index')",
             pairs.join(", ")
         ),
         params,

@@ -1,6 +1,13 @@
 //! The tests of changeover: one binary, a module a concern.
 
-#![allow(missing_docs, clippy::unwrap_used)]
+#![allow(missing_docs)]
+#![allow(
+    clippy::format_collect,
+    clippy::format_push_string,
+    clippy::print_stderr,
+    clippy::struct_excessive_bools,
+    clippy::unwrap_used
+)]
 
 mod architecture;
 mod bad_input;

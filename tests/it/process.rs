@@ -15,7 +15,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// Nothing that these tests start takes so long, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) const EXPAND: &str = r#"{"type": "migrate", "msg_id": 1, "phase": "expand", "table": "users", "add_column": "full_name"}"#;
 pub(crate) const MIGRATE: &str = r#"{"type": "migrate", "msg_id": 2, "phase": "migrate_data", "from": "name", "to": "full_name"}"#;

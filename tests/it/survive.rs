@@ -316,7 +316,7 @@ survive! {
     views_of_views_survive: "t", "name" => "full_name",
         "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT);
          CREATE VIEW one AS SELECT id, name FROM t; CREATE VIEW two AS SELECT name, id FROM one WHERE name > 'a';
-         CREATE VIEW three AS SELECT * FROM two JOIN t ON t.id = two.id AND t.name = two.name".replace("SELECT * FROM two", "SELECT two.name AS n, t.name FROM two").to_string()
+         CREATE VIEW three AS SELECT * FROM two JOIN t ON t.id = two.id AND t.name = two.name".replace("SELECT * FROM two", "SELECT two.name AS n, t.name FROM two")
          + "; CREATE VIEW four AS SELECT * FROM two; INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c')";
     views_with_subqueries_and_ctes_survive: "t", "name" => "full_name",
         "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT);
