@@ -7,21 +7,21 @@ use crate::error::{Error, Result};
 use crate::name::Name;
 
 use super::stand_in::with_stand_ins;
-use super::usage::{Usages, usages};
+use super::usage::{self, Usage, Usages, usages};
 use super::{Kind, Object, Schema, Table};
 
 /// A schema without rows.
 pub(super) struct Replica {
     connection: Connection,
-    /// What its views, triggers and virtual tables use. Reading it is also what tells SQLite of the
-    /// application's functions, without which it would pass over the texts that call them.
+    /// What its views, triggers and virtual tables compile to. Compiling them is also what tells SQLite of
+    /// the application's functions, without which it would pass over the texts that call them.
     pub(super) usages: Usages,
 }
 
 impl Replica {
     /// Builds the replica. A view or trigger that SQLite cannot make sense of is in it all the same.
     pub(super) fn of(schema: &Schema) -> Result<Self> {
-        let mut connection = Connection::open_in_memory()?;
+        let connection = Connection::open_in_memory()?;
         connection.pragma_update(None, "foreign_keys", false)?;
         // Old texts may have strings in double quotes.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, true)?;
@@ -29,8 +29,19 @@ impl Replica {
         build(&connection, schema)?;
         // From here on a broken object does not stop an ALTER of another.
         connection.pragma_update(None, "writable_schema", true)?;
-        let usages = usages(&mut connection, schema)?;
+        let usages = usages(&connection, schema)?;
         Ok(Self { connection, usages })
+    }
+
+    /// Compiles everything anew, after an `ALTER TABLE`.
+    pub(super) fn compile(&mut self) -> Result<()> {
+        self.usages = usages(&self.connection, &self.schema()?)?;
+        Ok(())
+    }
+
+    /// What SQLite makes of the table itself.
+    pub(super) fn table_usage(&self, table: &Name) -> Result<Usage> {
+        usage::of_table(&self.connection, table)
     }
 
     /// Runs one `ALTER TABLE`.

@@ -1,10 +1,14 @@
-//! What views, triggers and virtual tables make of the tables: asked of SQLite by preparing them.
+//! What SQLite makes of views, triggers and virtual tables: whether they work, and the program that each
+//! compiles to.
+//!
+//! A NATURAL JOIN goes on working when a column changes its name, and means something else; so does a word in
+//! double quotes. The compiled program shows both. In two schemas that differ in a name alone it is the same
+//! to the last operand, unless the name means something.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
 
 use rusqlite::Connection;
-use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
+use rusqlite::config::DbConfig;
 
 use crate::error::Result;
 use crate::name::Name;
@@ -12,174 +16,225 @@ use crate::name::Name;
 use super::stand_in::with_stand_ins;
 use super::{Kind, Object, Schema, table};
 
-/// What one object uses.
+/// What SQLite makes of one object.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Usage {
-    /// Why SQLite cannot make sense of it, if so.
+    /// Why it cannot make sense of it, if so.
     pub(super) failure: Option<String>,
     /// The columns of a view.
     pub(super) columns: Vec<Name>,
-    /// Every column that the object's own text reads, as table or view and column.
-    pub(super) reads: BTreeSet<(Name, Name)>,
+    /// What it compiles to.
+    pub(super) program: Program,
 }
 
 /// The usage of every view, trigger and virtual table.
 pub(super) type Usages = BTreeMap<(Kind, Name), Usage>;
 
-/// A column read while a statement was prepared, and the view or trigger that reads it.
-type Read = (Option<Name>, (Name, Name));
+/// Operations with their operands, those apart that name or count what has no meaning here.
+type Program = Vec<(String, [i64; 4])>;
 
-/// Prepares everything. The authorizer of the connection tells who reads what.
-pub(super) fn usages(connection: &mut Connection, schema: &Schema) -> Result<Usages> {
-    let reads = Arc::new(Mutex::new(Vec::<Read>::new()));
-    let log = Arc::clone(&reads);
-    connection.authorizer(Some(move |context: AuthContext<'_>| {
-        if let AuthAction::Read {
-            table_name,
-            column_name,
-        } = context.action
-        {
-            let read = (table_name.into(), column_name.into());
-            log.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push((context.accessor.map(Name::from), read));
-        }
-        Authorization::Allow
-    }))?;
-    let probe = Probe { connection, reads };
+/// A program by the trigger that it is of; by none, the statement's own.
+type Programs = BTreeMap<Option<Name>, Program>;
+
+/// Compiles everything.
+pub(super) fn usages(connection: &Connection, schema: &Schema) -> Result<Usages> {
     let mut usages = Usages::new();
-    let outcome = probe.all(schema, &mut usages);
-    connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>)?;
-    outcome.map(|()| usages)
-}
-
-struct Probe<'a> {
-    connection: &'a Connection,
-    reads: Arc<Mutex<Vec<Read>>>,
-}
-
-impl Probe<'_> {
-    fn all(&self, schema: &Schema, usages: &mut Usages) -> Result<()> {
-        let mut triggers = BTreeMap::<&Name, Vec<&Object>>::new();
-        for object in &schema.objects {
-            match object.kind {
-                Kind::View => drop(usages.insert(object.id(), self.view(&object.name)?)),
-                Kind::Table if object.is_virtual() => {
-                    usages.insert(object.id(), self.virtual_table(&object.name)?);
-                }
-                Kind::Trigger => triggers.entry(&object.table).or_default().push(object),
-                Kind::Table | Kind::Index => {}
+    let mut triggers = BTreeMap::<&Name, Vec<&Object>>::new();
+    for object in &schema.objects {
+        match object.kind {
+            Kind::View => drop(usages.insert(object.id(), view(connection, &object.name)?)),
+            Kind::Table if object.is_virtual() => {
+                usages.insert(object.id(), virtual_table(connection, &object.name)?);
             }
+            Kind::Trigger => triggers.entry(&object.table).or_default().push(object),
+            Kind::Table | Kind::Index => {}
         }
-        for (table, triggers) in triggers {
-            usages.extend(self.triggers(schema, table, &triggers)?);
-        }
-        Ok(())
     }
-
-    fn view(&self, view: &Name) -> Result<Usage> {
-        let mut usage = self.prepare(&[format!("SELECT * FROM {view}")], view)?;
-        if usage.failure.is_none() {
-            let columns = table::columns(self.connection, view)?;
-            usage.columns = columns.into_iter().map(|column| column.name).collect();
-        }
-        Ok(usage)
+    for (table, triggers) in triggers {
+        usages.extend(of_triggers(connection, schema, table, &triggers)?);
     }
+    Ok(usages)
+}
 
-    /// A virtual table may look at other tables, which shows when it is read: of a replica that costs nothing.
-    fn virtual_table(&self, name: &Name) -> Result<Usage> {
-        let mut usage = self.prepare(&[format!("SELECT * FROM {name}")], name)?;
-        if usage.failure.is_none() {
-            usage.failure = self
-                .connection
-                .prepare(&format!("SELECT * FROM {name}"))
-                .and_then(|mut statement| statement.query([])?.next().map(drop))
-                .err()
-                .map(|error| error.to_string());
-        }
-        Ok(usage)
-    }
+/// The table itself with its CHECKs, its defaults and its indexes, as a statement that writes a row compiles them.
+pub(super) fn of_table(connection: &Connection, table: &Name) -> Result<Usage> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+    let usage = compile(connection, &writing(connection, table));
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, true)?;
+    let (failure, mut programs) = usage?;
+    Ok(Usage {
+        failure,
+        columns: Vec::new(),
+        program: programs.remove(&None).unwrap_or_default(),
+    })
+}
 
-    /// Every trigger on one table or view. Where one of them fails, the statement that fires them says
-    /// nothing of the others, so each is then tried alone.
-    fn triggers(&self, schema: &Schema, table: &Name, triggers: &[&Object]) -> Result<Usages> {
-        let statements = self.firing(table);
-        let together: Vec<_> = triggers
+fn view(connection: &Connection, view: &Name) -> Result<Usage> {
+    let (failure, mut programs) = compile(connection, &[format!("SELECT * FROM {view}")])?;
+    let columns = match failure {
+        None => table::columns(connection, view)?,
+        Some(_) => Vec::new(),
+    };
+    Ok(Usage {
+        failure,
+        columns: columns.into_iter().map(|column| column.name).collect(),
+        program: programs.remove(&None).unwrap_or_default(),
+    })
+}
+
+/// A virtual table may look at other tables, which shows when it is read: of a replica that costs nothing.
+fn virtual_table(connection: &Connection, name: &Name) -> Result<Usage> {
+    let read = with_stand_ins(connection, |connection| {
+        let mut statement = connection.prepare(&format!("SELECT * FROM {name}"))?;
+        statement.query([])?.next().map(drop)
+    })?;
+    Ok(Usage {
+        failure: read.err().map(|error| message(&error)),
+        ..Usage::default()
+    })
+}
+
+/// Every trigger on one table or view. Where one of them fails, the statement that fires them says nothing of
+/// the others, so each is then tried alone.
+fn of_triggers(
+    connection: &Connection,
+    schema: &Schema,
+    table: &Name,
+    triggers: &[&Object],
+) -> Result<Usages> {
+    let statements = writing(connection, table);
+    let (failure, mut programs) = compile(connection, &statements)?;
+    let usage = |failure, programs: &mut Programs, trigger: &Object| {
+        let program = programs.remove(&Some(trigger.name.clone()));
+        let usage = Usage {
+            failure,
+            columns: Vec::new(),
+            program: program.unwrap_or_default(),
+        };
+        (trigger.id(), usage)
+    };
+    if failure.is_none() {
+        let all = triggers
             .iter()
-            .map(|trigger| Ok((trigger.id(), self.prepare(&statements, &trigger.name)?)))
-            .collect::<Result<_>>()?;
-        if together.iter().all(|(_, usage)| usage.failure.is_none()) {
-            return Ok(together.into_iter().collect());
-        }
-        let mut usages = Usages::new();
-        for trigger in triggers {
-            self.connection.execute_batch("SAVEPOINT alone")?;
-            for other in &schema.objects {
-                if other.kind == Kind::Trigger && other.name != trigger.name {
-                    self.connection
-                        .execute_batch(&format!("DROP TRIGGER {}", other.name))?;
-                }
+            .map(|trigger| usage(None, &mut programs, trigger));
+        return Ok(all.collect());
+    }
+    let mut usages = Usages::new();
+    for trigger in triggers {
+        connection.execute_batch("SAVEPOINT alone")?;
+        for other in &schema.objects {
+            if other.kind == Kind::Trigger && other.name != trigger.name {
+                connection.execute_batch(&format!("DROP TRIGGER {}", other.name))?;
             }
-            let usage = self.prepare(&statements, &trigger.name);
-            self.connection
-                .execute_batch("ROLLBACK TO alone; RELEASE alone")?;
-            usages.insert(trigger.id(), usage?);
         }
-        Ok(usages)
+        let compiled = compile(connection, &statements);
+        connection.execute_batch("ROLLBACK TO alone; RELEASE alone")?;
+        let (failure, mut programs) = compiled?;
+        usages.extend([usage(failure, &mut programs, trigger)]);
     }
-
-    /// The statements that fire every trigger on the table.
-    fn firing(&self, table: &Name) -> Vec<String> {
-        let mut statements = vec![
-            format!("INSERT INTO {table} DEFAULT VALUES"),
-            format!("DELETE FROM {table}"),
-        ];
-        // The columns of a view that is broken cannot be had; its triggers then fail by the other two.
-        let columns = table::columns(self.connection, table).unwrap_or_default();
-        let sets: Vec<String> = columns
-            .iter()
-            .filter(|column| !column.generated)
-            .map(|column| format!("{0} = {0}", column.name))
-            .collect();
-        if !sets.is_empty() {
-            statements.push(format!("UPDATE {table} SET {}", sets.join(", ")));
-        }
-        statements
-    }
-
-    /// Prepares the statements and keeps what `reader` itself reads.
-    fn prepare(&self, statements: &[String], reader: &Name) -> Result<Usage> {
-        let mut usage = Usage::default();
-        for sql in statements {
-            let outcome = with_stand_ins(self.connection, |connection| {
-                self.log().clear();
-                connection.prepare(sql).map(drop)
-            })?;
-            match outcome.map_err(|error| message(&error)) {
-                Ok(()) => {}
-                // A view takes the statements that it has an INSTEAD OF trigger for, and no others.
-                Err(text) if text.ends_with("because it is a view") => continue,
-                Err(text) => usage.failure = Some(text),
-            }
-            let own = self.log();
-            let own = own
-                .iter()
-                .filter(|(accessor, _)| accessor.as_ref() == Some(reader));
-            usage.reads.extend(own.map(|(_, read)| read.clone()));
-        }
-        Ok(usage)
-    }
-
-    fn log(&self) -> std::sync::MutexGuard<'_, Vec<Read>> {
-        self.reads.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    Ok(usages)
 }
 
-/// What SQLite says, without the statement that we made up to make it speak.
+/// The statements that write every column of a table or view, and fire every trigger on it.
+fn writing(connection: &Connection, table: &Name) -> Vec<String> {
+    let mut statements = vec![
+        format!("INSERT INTO {table} DEFAULT VALUES"),
+        format!("DELETE FROM {table}"),
+    ];
+    // The columns of a view that is broken cannot be had; its triggers then fail by the other two.
+    let columns = table::columns(connection, table).unwrap_or_default();
+    let sets: Vec<String> = columns
+        .iter()
+        .filter(|column| !column.generated)
+        .map(|column| format!("{0} = {0}", column.name))
+        .collect();
+    if !sets.is_empty() {
+        statements.push(format!("UPDATE {table} SET {}", sets.join(", ")));
+    }
+    statements
+}
+
+/// Compiles the statements, and returns why one of them cannot be, and the programs of those that can.
+fn compile(connection: &Connection, statements: &[String]) -> Result<(Option<String>, Programs)> {
+    let (mut failure, mut programs) = (None, Programs::new());
+    for sql in statements {
+        let outcome = with_stand_ins(connection, |connection| explain(connection, sql))?;
+        match outcome.map_err(|error| message(&error)) {
+            Ok(compiled) => {
+                for (of, program) in compiled {
+                    programs.entry(of).or_default().extend(program);
+                }
+            }
+            // A view takes the statements that it has an INSTEAD OF trigger for, and no others.
+            Err(text) if text.ends_with("because it is a view") => {}
+            Err(text) => failure = Some(text),
+        }
+    }
+    Ok((failure, programs))
+}
+
+/// The programs that one statement compiles to: its own, then one for each trigger that it fires, each
+/// counted from address 0. A trigger's begins with its name.
+fn explain(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<(Option<Name>, Program)>> {
+    const TRIGGER: &str = "-- TRIGGER ";
+    let mut statement = connection.prepare(&format!("EXPLAIN {sql}"))?;
+    let mut rows = statement.query([])?;
+    let mut programs: Vec<(Option<Name>, Program)> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let operation: String = row.get("opcode")?;
+        if row.get::<_, i64>("addr")? == 0 {
+            programs.push((None, Program::new()));
+        }
+        let Some((of, program)) = programs.last_mut() else {
+            continue;
+        };
+        if let Ok(Some(mark)) = row.get::<_, Option<String>>("p4")
+            && let Some(trigger) = mark.strip_prefix(TRIGGER)
+        {
+            *of = Some(trigger.into());
+        }
+        // This one holds the number of the schema's version.
+        if operation != "Transaction" {
+            program.push((
+                operation,
+                [
+                    row.get("p1")?,
+                    row.get("p2")?,
+                    row.get("p3")?,
+                    row.get("p5")?,
+                ],
+            ));
+        }
+    }
+    Ok(programs)
+}
+
+/// What SQLite says, without the statement that was made up to make it speak.
 fn message(error: &rusqlite::Error) -> String {
     match error {
         rusqlite::Error::SqliteFailure(_, Some(text))
         | rusqlite::Error::SqlInputError { msg: text, .. } => text.clone(),
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_trigger_has_its_own_program() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(
+                "CREATE TABLE t(a); CREATE TABLE u(a);
+                 CREATE TRIGGER \"one \"\"1\" AFTER UPDATE OF a ON t BEGIN SELECT 1; END;
+                 CREATE TRIGGER two AFTER INSERT ON t BEGIN INSERT INTO u VALUES (NEW.a); END;
+                 CREATE TRIGGER deep AFTER INSERT ON u BEGIN SELECT 1, 2, 3; END;",
+            )
+            .unwrap();
+        let usages = usages(&connection, &Schema::read(&connection).unwrap()).unwrap();
+        let length = |name: &str| usages[&(Kind::Trigger, name.into())].program.len();
+        assert!(length("one \"1") > 0 && length("two") > 0 && length("deep") > 0);
     }
 }

@@ -4,8 +4,8 @@ use crate::error::{Error, Result};
 use crate::name::Name;
 
 use super::super::replica::Replica;
-use super::super::{Kind, Object, Schema, Table, text};
-use super::{PROBE, followers, quoted_list, worked_before, would_fail};
+use super::super::{Kind, Object, Schema, Table};
+use super::{PROBE, quoted_list, worked_before, would_fail};
 
 /// The schema with a nullable column more.
 #[derive(Debug)]
@@ -75,8 +75,8 @@ pub fn add_column(
         wider = wider.with_text(Kind::Table, table, text);
     }
     let after = Replica::of(&wider)?;
-    let (mut breaks, warnings) = changes(schema, &before, &after, column);
-    breaks.extend(captures(schema, table, column)?);
+    let (mut breaks, warnings) = changes(schema, &before, &after);
+    breaks.extend(captures(schema, table, column, &definition)?);
     Ok(Addition {
         table: after.table(table)?,
         schema: wider,
@@ -111,69 +111,55 @@ fn is_taken_for(
 }
 
 /// What the column changes for each view, trigger and virtual table: breaks, and warnings.
-fn changes(
-    schema: &Schema,
-    before: &Replica,
-    after: &Replica,
-    column: &Name,
-) -> (Vec<String>, Vec<String>) {
+fn changes(schema: &Schema, before: &Replica, after: &Replica) -> (Vec<String>, Vec<String>) {
     let (mut breaks, mut warnings) = (Vec::new(), Vec::new());
-    let followers = followers(before, after);
     for (object, was, is) in worked_before(schema, before, after) {
         if let Some(failure) = &is.failure {
             breaks.push(would_fail(object, failure));
-        } else if is.columns != was.columns {
-            if is.columns.starts_with(&was.columns) {
+        } else if is.columns.starts_with(&was.columns) {
+            let more = &is.columns[was.columns.len()..];
+            if !more.is_empty() {
                 warnings.push(format!(
                     "{} shows a column more at its end: {}",
                     object.spoken(),
-                    quoted_list(&is.columns[was.columns.len()..])
-                ));
-            } else {
-                breaks.push(format!(
-                    "{} would show other columns in the same places: {}",
-                    object.spoken(),
-                    quoted_list(&is.columns)
+                    quoted_list(more)
                 ));
             }
-        } else if object.sql.as_deref().is_some_and(text::joins_naturally)
-            && is
-                .reads
-                .difference(&was.reads)
-                .any(|(of, read)| read == column && !followers.contains(of))
-        {
+        } else {
             breaks.push(format!(
-                "{} would join on `{}` too",
+                "{} would show other columns in the same places: {}",
                 object.spoken(),
-                column.as_str()
+                quoted_list(&is.columns)
             ));
         }
     }
     (breaks, warnings)
 }
 
-/// The objects in which a word that is something else today would become the new column: a string in
-/// double quotes, or the column of an outer query. Added under two names and then renamed to one, the
-/// column leaves the same text wherever it is not captured. It has a type, since a STRICT table wants one.
-fn captures(schema: &Schema, table: &Name, column: &Name) -> Result<Vec<String>> {
-    let [first, second] = PROBE.map(Name::from);
-    let texts = |name: &Name| -> Result<Schema> {
-        let replica = Replica::of(schema)?;
-        replica.alter(table, &format!("ADD COLUMN {name} ANY"))?;
-        replica.rename_column(table, name, &second)?;
-        replica.schema()
+/// The objects for which the name of the new column means something already: a string in double quotes, a column
+/// that a NATURAL JOIN or a USING takes. With a name that means nothing they compile to another program.
+fn captures(schema: &Schema, table: &Name, column: &Name, definition: &str) -> Result<Vec<String>> {
+    let with = |name: &Name| -> Result<Replica> {
+        let mut replica = Replica::of(schema)?;
+        replica.alter(table, &format!("ADD COLUMN {name} {definition}"))?;
+        replica.compile()?;
+        Ok(replica)
     };
-    let (free, named) = (texts(&first)?, texts(column)?);
-    let captured = free
-        .objects
-        .iter()
-        .filter(|object| named.find(object.kind, &object.name) != Some(*object));
+    let (free, named) = (with(&Name::from(PROBE[0]))?, with(column)?);
+    let mut captured: Vec<String> = worked_before(schema, &free, &named)
+        .filter(|(_, free, named)| named.failure.is_none() && free.program != named.program)
+        .map(|(object, ..)| object.spoken())
+        .collect();
+    if free.table_usage(table)?.program != named.table_usage(table)?.program {
+        captured.push(format!("table `{}` itself", table.as_str()));
+    }
+    let column = column.as_str();
     Ok(captured
+        .into_iter()
         .map(|object| {
             format!(
-                "in {}, a word that means something else today would become the column `{}`",
-                object.spoken(),
-                column.as_str()
+                "in {object}, `{column}` means something else today (a string in double quotes, or what a join \
+                 takes by its name), and would become the new column"
             )
         })
         .collect())

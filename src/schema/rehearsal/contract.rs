@@ -9,7 +9,10 @@ use crate::name::Name;
 use super::super::replica::Replica;
 use super::super::usage::Usage;
 use super::super::{Kind, Object, Schema, text};
-use super::{Pair, Shadow, Target, followers, mentions, quoted_list, worked_before, would_fail};
+use super::{
+    Pair, Shadow, Target, dependents, followers, mentions, quoted_list, stands_on, worked_before,
+    would_fail,
+};
 
 /// The schema in which the old column bears the new one's name, with everything that it had.
 ///
@@ -18,8 +21,8 @@ use super::{Pair, Shadow, Target, followers, mentions, quoted_list, worked_befor
 /// Views keep the names of their columns, except those that say `*`, which follow their table.
 pub fn rename_old(live: &Schema, before: Option<&str>, pair: &Pair) -> Result<Target> {
     let Pair { table, old, new } = pair;
-    let on_new = mentions(live, table, new)?;
-    let both: BTreeSet<_> = mentions(live, table, old)?
+    let on_new = dependents(live, table, new)?;
+    let both: BTreeSet<_> = dependents(live, table, old)?
         .intersection(&on_new)
         .cloned()
         .collect();
@@ -46,15 +49,27 @@ pub fn rename_old(live: &Schema, before: Option<&str>, pair: &Pair) -> Result<Ta
     }
     let base = without_column(live, before, table, new, &on_new)?;
     let now = Replica::of(live)?;
-    let lists = column_lists(&base, &now, table)?;
+    let lists = column_lists(&base, &now)?;
     let mut listed = base;
     for (view, (sql, _)) in &lists {
         listed = listed.with_text(Kind::View, view, sql);
     }
     // Without its list a view would pass the probe's name on, and break what stands on it.
     let on_old = mentions(&listed, table, old)?;
-    let renamed = Replica::of(&listed)?;
+    let before = Replica::of(&listed)?;
+    let mut renamed = Replica::of(&listed)?;
     renamed.rename_column(table, old, new)?;
+    renamed.compile()?;
+    let turned: Vec<String> = worked_before(&listed, &before, &renamed)
+        .filter(|(_, was, is)| is.failure.is_none() && is.program != was.program)
+        .map(|(object, ..)| {
+            format!(
+                "{} would still work, but mean something else, as it takes a column by its name without saying \
+                 of which table",
+                object.spoken()
+            )
+        })
+        .collect();
     let mut schema = live.clone();
     for object in &mut schema.objects {
         if object.is(Kind::Table, table) || (on_old.contains(&object.id()) && object.sql.is_some())
@@ -68,13 +83,8 @@ pub fn rename_old(live: &Schema, before: Option<&str>, pair: &Pair) -> Result<Ta
             });
         }
     }
-    let mut target = Target::of(schema, live, pair, |follow, (of, column)| {
-        let is_old = (of == table || follow.contains(of)) && column == old;
-        Some((
-            of.clone(),
-            if is_old { new.clone() } else { column.clone() },
-        ))
-    })?;
+    let mut target = Target::of(schema, live, table)?;
+    target.breaks.extend(turned);
     target.breaks.extend(named);
     Ok(target)
 }
@@ -83,7 +93,7 @@ pub fn rename_old(live: &Schema, before: Option<&str>, pair: &Pair) -> Result<Ta
 /// new name: it stays as declared, NOT NULL where the old one was, and what uses the old one is named.
 pub fn replace_old(live: &Schema, pair: &Pair) -> Result<Target> {
     let Pair { table, old, new } = pair;
-    let on_old = mentions(live, table, old)?;
+    let on_old = dependents(live, table, old)?;
     let now = Replica::of(live)?;
     let not_null = now.table(table)?.expect_column(old)?.not_null;
     let base = without_column(live, None, table, old, &on_old)?;
@@ -94,44 +104,24 @@ pub fn replace_old(live: &Schema, pair: &Pair) -> Result<Target> {
     let text = replica.text(Kind::Table, table)?;
     let schema = live.clone().with_text(Kind::Table, table, &text);
     refuse_users(live, &on_old, old)?;
-    Target::of(schema, live, pair, |_, (of, column)| {
-        Some((of.clone(), column.clone()))
-    })
+    Target::of(schema, live, table)
 }
 
 /// The schema as it was before the new column came.
 pub fn remove_new(live: &Schema, before: Option<&str>, table: &Name, new: &Name) -> Result<Target> {
-    let on_new = mentions(live, table, new)?;
+    let on_new = dependents(live, table, new)?;
     refuse_users(live, &on_new, new)?;
     let base = without_column(live, before, table, new, &on_new)?;
-    let pair = Pair {
-        table: table.clone(),
-        old: new.clone(),
-        new: new.clone(),
-    };
-    Target::of(base, live, &pair, |follow, (of, column)| {
-        let gone = (of == table || follow.contains(of)) && column == new;
-        (!gone).then(|| (of.clone(), column.clone()))
-    })
+    Target::of(base, live, table)
 }
 
 impl Target {
-    /// Describes `schema`, and judges what every object of `live` makes of it. `read_after` tells what becomes
-    /// of a column that an object reads, given the views that follow their table.
-    fn of(
-        schema: Schema,
-        live: &Schema,
-        pair: &Pair,
-        read_after: impl Fn(&BTreeSet<Name>, &(Name, Name)) -> Option<(Name, Name)>,
-    ) -> Result<Self> {
+    /// Describes `schema`, and judges what every object of `live` makes of it.
+    fn of(schema: Schema, live: &Schema, table: &Name) -> Result<Self> {
         let (before, after) = (Replica::of(live)?, Replica::of(&schema)?);
         let follow = followers(&before, &after);
         let mut breaks = Vec::new();
         for (object, was, is) in worked_before(live, &before, &after) {
-            let expected = was
-                .reads
-                .iter()
-                .filter_map(|read| read_after(&follow, read));
             if let Some(failure) = &is.failure {
                 breaks.push(would_fail(object, failure));
             } else if is.columns != was.columns && !follow.contains(&object.name) {
@@ -140,17 +130,11 @@ impl Target {
                     object.spoken(),
                     quoted_list(&is.columns)
                 ));
-            } else if expected.collect::<BTreeSet<_>>() != is.reads {
-                breaks.push(format!(
-                    "{} would still work, but mean something else: it would read other columns",
-                    object.spoken()
-                ));
             }
         }
-        let table = after.table(&pair.table)?;
         Ok(Self {
-            shadow: Shadow::of(&schema, live, &pair.table)?,
-            table,
+            shadow: Shadow::of(&schema, live, table)?,
+            table: after.table(table)?,
             schema,
             breaks,
         })
@@ -166,9 +150,7 @@ fn without_column(
     column: &Name,
     users: &BTreeSet<(Kind, Name)>,
 ) -> Result<Schema> {
-    let rest = schema.clone().without(|object| {
-        users.contains(&object.id()) || users.contains(&(Kind::View, object.table.clone()))
-    });
+    let rest = schema.clone().without(|object| stands_on(object, users));
     if let Some(text) = before {
         return Ok(rest.with_text(Kind::Table, table, text));
     }
@@ -187,25 +169,19 @@ fn without_column(
     Ok(rest.with_text(Kind::Table, table, &replica.text(Kind::Table, table)?))
 }
 
-/// Every view that reads the table itself and neither has a list of its own nor follows the table, with a
-/// list of its column names, so that a rename below does not change them.
-fn column_lists(
-    base: &Schema,
-    now: &Replica,
-    table: &Name,
-) -> Result<BTreeMap<Name, (String, Range<usize>)>> {
+/// Every view that neither has a list of its own nor follows the table, with a list of its column names, so that
+/// a rename below does not change them.
+fn column_lists(base: &Schema, now: &Replica) -> Result<BTreeMap<Name, (String, Range<usize>)>> {
     let replica = Replica::of(base)?;
     let follow = followers(now, &replica);
     let views = base
         .objects
         .iter()
-        .filter(|object| object.kind == Kind::View);
+        .filter(|object| object.kind == Kind::View && !follow.contains(&object.name));
     Ok(views
-        .filter(|view| !follow.contains(&view.name))
         .filter_map(|view| {
             let usage = &replica.usages[&view.id()];
-            let reads = usage.failure.is_none() && usage.reads.iter().any(|(of, _)| of == table);
-            let sql = view.sql.as_deref().filter(|_| reads)?;
+            let sql = view.sql.as_deref().filter(|_| usage.failure.is_none())?;
             Some((
                 view.name.clone(),
                 text::with_column_list(sql, &usage.columns)?,

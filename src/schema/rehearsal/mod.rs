@@ -65,6 +65,32 @@ fn mentions(schema: &Schema, table: &Name, column: &Name) -> Result<BTreeSet<(Ki
         .collect())
 }
 
+/// The objects that mean the column: those that name it, and those that take it by its name without naming it,
+/// as a NATURAL JOIN does. These show when the column gets another name behind their backs.
+fn dependents(schema: &Schema, table: &Name, column: &Name) -> Result<BTreeSet<(Kind, Name)>> {
+    let named = mentions(schema, table, column)?;
+    let rest = schema.clone().without(|object| stands_on(object, &named));
+    let alone = rest
+        .clone()
+        .without(|object| !object.is(Kind::Table, table));
+    let alone = Replica::of(&alone)?;
+    alone.rename_column(table, column, &Name::from(PROBE[0]))?;
+    let hidden = rest
+        .clone()
+        .with_text(Kind::Table, table, &alone.text(Kind::Table, table)?);
+    let (before, after) = (Replica::of(&rest)?, Replica::of(&hidden)?);
+    let silent = worked_before(&rest, &before, &after)
+        .filter(|(_, was, is)| is.failure.is_some() || is.program != was.program)
+        .map(|(object, ..)| object.id());
+    let silent: Vec<_> = silent.collect();
+    Ok(named.into_iter().chain(silent).collect())
+}
+
+/// Whether the object is one of those, or a trigger on a view that is.
+fn stands_on(object: &Object, those: &BTreeSet<(Kind, Name)>) -> bool {
+    those.contains(&object.id()) || those.contains(&(Kind::View, object.table.clone()))
+}
+
 /// The objects of both replicas that worked before, each with its usage before and after.
 fn worked_before<'a>(
     schema: &'a Schema,
