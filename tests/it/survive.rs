@@ -677,6 +677,10 @@ refuse! {
          CREATE TRIGGER r AFTER INSERT ON log BEGIN INSERT INTO log SELECT o.x FROM t NATURAL LEFT JOIN o; END";
     a_natural_join_of_a_view_with_a_star_is_refused: "t", "name" => "full_name", PreconditionFailed, ["view `v`"],
         "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT); CREATE TABLE o(name, x); CREATE VIEW star AS SELECT * FROM t; CREATE VIEW v AS SELECT o.x FROM o NATURAL JOIN star";
+    a_natural_join_of_the_table_with_itself_is_refused: "t", "name" => "full_name", PreconditionFailed, ["view `v`", "full_name"],
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT); CREATE VIEW v AS SELECT t.id FROM t NATURAL JOIN t AS u";
+    a_natural_join_with_a_subquery_is_refused: "t", "name" => "full_name", PreconditionFailed, ["view `v`", "full_name"],
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT); CREATE VIEW v AS SELECT t.id FROM t NATURAL JOIN (SELECT 1 AS id, 2 AS full_name) AS s";
     a_name_that_passes_through_a_subquery_is_refused: "t", "name" => "full_name", PreconditionFailed, ["view `v`", "view `w`"],
         "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT); CREATE VIEW v AS SELECT name FROM (SELECT name FROM t);
          CREATE VIEW w AS WITH c AS (SELECT name FROM t) SELECT c.name FROM c";
