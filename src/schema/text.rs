@@ -37,6 +37,17 @@ pub(super) fn with_index_name(index: &str, name: &Name) -> Option<String> {
     ))
 }
 
+/// Whether the word NATURAL stands in the text as a keyword: such a join takes whatever columns there are.
+pub(super) fn joins_naturally(sql: &str) -> bool {
+    let mut scanner = Scanner::new(Tokenizer::new());
+    while let Ok((_, Some((token, kind)), _)) = scanner.scan(sql.as_bytes()) {
+        if kind == TokenType::TK_JOIN_KW && token.eq_ignore_ascii_case(b"natural") {
+            return true;
+        }
+    }
+    false
+}
+
 /// Where the name behind the keyword stands, and what kind of token follows it.
 fn name_and_next(sql: &str, keyword: TokenType) -> Option<(Range<usize>, TokenType)> {
     let mut scanner = Scanner::new(Tokenizer::new());

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::name::Name;
 
 use super::super::replica::Replica;
-use super::super::{Kind, Object, Schema, Table};
+use super::super::{Kind, Object, Schema, Table, text};
 use super::{PROBE, quoted_list, worked_before, would_fail};
 
 /// The schema with a nullable column more.
@@ -75,7 +75,7 @@ pub fn add_column(
         wider = wider.with_text(Kind::Table, table, text);
     }
     let after = Replica::of(&wider)?;
-    let (mut breaks, warnings) = changes(schema, &before, &after);
+    let (mut breaks, warnings) = changes(schema, &before, &after, column);
     breaks.extend(captures(schema, table, column, &definition)?);
     Ok(Addition {
         table: after.table(table)?,
@@ -111,20 +111,31 @@ fn is_taken_for(
 }
 
 /// What the column changes for each view, trigger and virtual table: breaks, and warnings.
-fn changes(schema: &Schema, before: &Replica, after: &Replica) -> (Vec<String>, Vec<String>) {
+fn changes(
+    schema: &Schema,
+    before: &Replica,
+    after: &Replica,
+    column: &Name,
+) -> (Vec<String>, Vec<String>) {
     let (mut breaks, mut warnings) = (Vec::new(), Vec::new());
     for (object, was, is) in worked_before(schema, before, after) {
         if let Some(failure) = &is.failure {
             breaks.push(would_fail(object, failure));
-        } else if is.columns.starts_with(&was.columns) {
-            let more = &is.columns[was.columns.len()..];
-            if !more.is_empty() {
-                warnings.push(format!(
-                    "{} shows a column more at its end: {}",
-                    object.spoken(),
-                    quoted_list(more)
+        } else if is.columns == was.columns {
+            // A table that is joined with itself has every name twice, the new one too.
+            let natural = object.sql.as_deref().is_some_and(text::joins_naturally);
+            if natural && is.program != was.program {
+                breaks.push(format!(
+                    "{} would join on the new column too",
+                    object.spoken()
                 ));
             }
+        } else if is.columns.starts_with(&was.columns) {
+            warnings.push(format!(
+                "{} shows a column more at its end: {}",
+                object.spoken(),
+                quoted_list(&is.columns[was.columns.len()..])
+            ));
         } else {
             breaks.push(format!(
                 "{} would show other columns in the same places: {}",
@@ -139,28 +150,46 @@ fn changes(schema: &Schema, before: &Replica, after: &Replica) -> (Vec<String>, 
 /// The objects for which the name of the new column means something already: a string in double quotes, a column
 /// that a NATURAL JOIN or a USING takes. With a name that means nothing they compile to another program.
 fn captures(schema: &Schema, table: &Name, column: &Name, definition: &str) -> Result<Vec<String>> {
-    let with = |name: &Name| -> Result<Replica> {
+    let with = |schema: &Schema, name: &Name| -> Result<Replica> {
         let mut replica = Replica::of(schema)?;
         replica.alter(table, &format!("ADD COLUMN {name} {definition}"))?;
         replica.compile()?;
         Ok(replica)
     };
-    let (free, named) = (with(&Name::from(PROBE[0]))?, with(column)?);
-    let mut captured: Vec<String> = worked_before(schema, &free, &named)
-        .filter(|(_, free, named)| named.failure.is_none() && free.program != named.program)
-        .map(|(object, ..)| object.spoken())
-        .collect();
-    if free.table_usage(table)?.program != named.table_usage(table)?.program {
-        captured.push(format!("table `{}` itself", table.as_str()));
+    let probe = Name::from(PROBE[0]);
+    let in_table = |wanted: &dyn Fn(&Object) -> bool| -> Result<bool> {
+        let part = schema
+            .clone()
+            .without(|object| !object.is(Kind::Table, table) && !wanted(object));
+        let program = |name| with(&part, name)?.table_usage(table);
+        Ok(program(&probe)?.program != program(column)?.program)
+    };
+    let mut captured = Vec::new();
+    if in_table(&|_| false)? {
+        captured.push(format!("table `{}`", table.as_str()));
+    } else {
+        let indexes = schema
+            .objects
+            .iter()
+            .filter(|object| object.kind == Kind::Index && object.table == *table);
+        for index in indexes.filter(|index| index.sql.is_some()) {
+            if in_table(&|object| object == index)? {
+                captured.push(index.spoken());
+            }
+        }
     }
+    let (free, named) = (with(schema, &probe)?, with(schema, column)?);
+    captured.extend(
+        worked_before(schema, &free, &named)
+            .filter(|(_, free, named)| named.failure.is_none() && free.program != named.program)
+            .map(|(object, ..)| object.spoken()),
+    );
     let column = column.as_str();
-    Ok(captured
-        .into_iter()
-        .map(|object| {
-            format!(
-                "in {object}, `{column}` means something else today (a string in double quotes, or what a join \
-                 takes by its name), and would become the new column"
-            )
-        })
-        .collect())
+    let sentence = |object| {
+        format!(
+            "in {object}, `{column}` means something else today (a string in double quotes, or what a join takes \
+             by its name), and would become the new column"
+        )
+    };
+    Ok(captured.into_iter().map(sentence).collect())
 }
