@@ -52,6 +52,16 @@ impl Replica {
             .map(drop)?)
     }
 
+    /// Runs one `ALTER TABLE`, and fails where it would leave a text that SQLite cannot make sense of.
+    pub(super) fn alter_soundly(&self, table: &Name, action: &str) -> Result<()> {
+        self.connection
+            .pragma_update(None, "writable_schema", false)?;
+        let outcome = self.alter(table, action);
+        self.connection
+            .pragma_update(None, "writable_schema", true)?;
+        outcome
+    }
+
     /// Renames a column, everywhere that SQLite finds it.
     pub(super) fn rename_column(&self, table: &Name, old: &Name, new: &Name) -> Result<()> {
         let new = new.as_written();

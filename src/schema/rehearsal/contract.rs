@@ -154,9 +154,14 @@ fn without_column(
     if let Some(text) = before {
         return Ok(rest.with_text(Kind::Table, table, text));
     }
-    let replica = Replica::of(&rest)?;
+    // The table alone, since what else is broken in the file must not stop the ALTER.
+    let replica = Replica::of(
+        &rest
+            .clone()
+            .without(|object| !object.is(Kind::Table, table)),
+    )?;
     replica
-        .alter(table, &format!("DROP COLUMN {column}"))
+        .alter_soundly(table, &format!("DROP COLUMN {column}"))
         .map_err(|error| Error::WouldBreak {
             phase: "removing the column",
             breaks: vec![format!(
