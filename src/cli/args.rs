@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValuesParser, TypedValueParser, ValueParserFactory};
 use clap::{Args, Parser, Subcommand};
 
 use crate::changeover::Options;
@@ -226,6 +226,15 @@ impl PhaseCommand {
                 winner: args.winner,
             }),
         }
+    }
+}
+
+/// Takes a name from a command line. Without this clap would take the conversion that checks nothing.
+impl ValueParserFactory for Name {
+    type Parser = fn(&str) -> Result<Self, &'static str>;
+
+    fn value_parser() -> Self::Parser {
+        str::parse
     }
 }
 
