@@ -577,7 +577,11 @@ fn script_of_a_plan_does_in_the_sqlite3_shell_what_the_phase_does() {
     let cases = [
         ("CREATE TABLE people(name TEXT NOT NULL); INSERT INTO people VALUES ('a'), ('b''c'), ('')", ""),
         (RICH, ""),
-        (RICH, " --type BLOB"),
+        (
+            "CREATE TABLE people(id INTEGER PRIMARY KEY, name TEXT NOT NULL, b); CREATE INDEX i ON people(b);
+             INSERT INTO people(name) VALUES ('7'), ('-1'), ('9223372036854775807')",
+            " --type INTEGER",
+        ),
         ("CREATE TABLE people(name ANY, k TEXT, l INT, PRIMARY KEY(l DESC, k)) STRICT, WITHOUT ROWID;
           INSERT INTO people VALUES (1, 'a', 1), (x'00', 'b', 1), (NULL, 'c', 2), (1.5, 'd', 2)", ""),
     ];
