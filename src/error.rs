@@ -51,7 +51,7 @@ pub enum Error {
     /// The file or its folder cannot be written.
     #[error("the file cannot be written: {0}")]
     ReadOnly(String),
-    /// The disk, or the limit on a file's size, is used up.
+    /// The disk is used up.
     #[error("no room left on the disk")]
     DiskFull,
     /// Another connection held the lock for longer than the busy timeout.
@@ -305,6 +305,13 @@ impl Error {
             Self::Damaged(_) => "`PRAGMA integrity_check` in sqlite3 tells more; restore a backup",
             Self::ReadOnly(_) => "make the file and its folder writable, or be its owner",
             Self::DiskFull => "nothing is lost: make room and run the same again",
+            Self::Sqlite(error) => {
+                let on_disk = Some(rusqlite::ErrorCode::SystemIoFailure);
+                if error.sqlite_error_code() != on_disk {
+                    return None;
+                }
+                "the disk, or the limit on a file's size, stands in the way: nothing is lost, run the same again later"
+            }
             Self::Busy => "run the same again, or wait longer with --busy-timeout",
             Self::Unsettled => "run the same again when nothing else changes the schema",
             Self::NoSuchTable {
@@ -360,7 +367,6 @@ impl Error {
             | Self::NotSupported(_)
             | Self::NoLedger
             | Self::NothingToAbort(_)
-            | Self::Sqlite(_)
             | Self::Io(_)
             | Self::Ledger(_) => return None,
         };
