@@ -92,20 +92,19 @@ impl Ledger {
 
     /// Makes the ledger's tables, or brings older ones up to date. Returns whether there was anything to do.
     pub fn prepare(database: &mut Database) -> Result<bool> {
-        loop {
-            let before = format(database.connection())?;
-            if before == Some(newest_format()) {
-                return Ok(false);
-            }
-            let outcome = embedded::migrations::runner()
-                .set_migration_table_name(FORMAT)
-                .run(database.connection_mut());
-            match outcome {
-                Ok(_) => return Ok(true),
-                // Another process was faster with some of it: see what is left to do.
-                Err(_) if format(database.connection())? != before => {}
-                Err(error) => return Err(ledger_error(&error)),
-            }
+        if format(database.connection())? == Some(newest_format()) {
+            return Ok(false);
+        }
+        let outcome = embedded::migrations::runner()
+            // In one transaction with their record, or a process that is killed leaves tables of no format.
+            .set_grouped(true)
+            .set_migration_table_name(FORMAT)
+            .run(database.connection_mut());
+        match outcome {
+            Ok(_) => Ok(true),
+            // Another process was at it too, and was first.
+            Err(_) if format(database.connection())? == Some(newest_format()) => Ok(false),
+            Err(error) => Err(ledger_error(&error)),
         }
     }
 
