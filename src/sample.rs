@@ -33,10 +33,18 @@ pub fn write(path: &Path, rows: u32) -> Result<()> {
             _ => error.into(),
         })
     });
-    match fs::remove_file(beside) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => outcome.and(Err(error.into())),
-        _ => outcome,
+    // Where there was no room, SQLite could not clear up behind itself either.
+    for ending in ["", "-journal", "-wal", "-shm"] {
+        let mut left = beside.as_os_str().to_owned();
+        left.push(ending);
+        match fs::remove_file(left) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return outcome.and(Err(error.into()));
+            }
+            _ => {}
+        }
     }
+    outcome
 }
 
 fn fill(path: &Path, rows: u32) -> Result<()> {
