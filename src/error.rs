@@ -389,6 +389,13 @@ impl From<rusqlite::Error> for Error {
                 Self::ReadOnly(says(&error))
             }
             Some(Sqlite::DiskFull) => Self::DiskFull,
+            // The file beside a WAL could not grow.
+            Some(Sqlite::SystemIoFailure)
+                if error.sqlite_error().map(|it| it.extended_code)
+                    == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) =>
+            {
+                Self::DiskFull
+            }
             _ => Self::Sqlite(error),
         }
     }
