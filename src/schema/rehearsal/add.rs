@@ -100,7 +100,11 @@ fn is_taken_for(
         replica.alter(table, &format!("ADD COLUMN {column} {definition}"))?;
         let table = replica.table(table)?;
         let added = table.expect_column(column)?;
-        let squeezed = |text: &str| text.split_whitespace().collect::<String>();
+        // SQLite gives its own types back in capitals.
+        let squeezed = |text: &str| {
+            let text = text.to_ascii_uppercase();
+            text.split_whitespace().collect::<String>()
+        };
         Ok(squeezed(&added.declared_type) == squeezed(declared_type)
             && added.nullable
             && added.default.is_none()
