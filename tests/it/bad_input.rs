@@ -8,7 +8,6 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use crate::process::{
@@ -40,13 +39,12 @@ fn refused(db: &Path, line: &str, exit: i32, code: u64, sentence: &str) {
 fn file_that_is_no_database_is_refused() {
     let folder = Folder::new();
     let db = folder.join("app.db");
-    let mut encrypted = vec![0_u8; 8192];
-    (0_u8..)
-        .zip(&mut encrypted)
-        .for_each(|(at, byte)| *byte = at.wrapping_mul(167).wrapping_add(13));
+    let encrypted = (0..8192_u32)
+        .map(|at| u8::try_from(at * 167 % 251).unwrap())
+        .collect();
     for content in [
         b"just a text, and long enough to be looked at\n".repeat(100),
-        vec![b'x'],
+        b"xy".to_vec(),
         encrypted,
     ] {
         fs::write(&db, content).unwrap();
@@ -138,13 +136,7 @@ fn truncated_file_is_told_to_be_damaged() {
         }
     }
     fs::write(&db, &whole[..50]).unwrap();
-    refused(
-        &db,
-        "expand users full_name",
-        1,
-        13,
-        "the file is not a SQLite database",
-    );
+    refused(&db, "expand users full_name", 1, 13, "the file is damaged");
 }
 
 #[test]
@@ -153,8 +145,8 @@ fn corrupted_page_stops_the_copy_and_nothing_is_recorded() {
     let db = folder.seeded(1000);
     words(&db, "expand users full_name").done();
     execute(&db, "PRAGMA wal_checkpoint(TRUNCATE)");
-    let page = 4096
-        * usize::try_from(number(&db, "SELECT pageno FROM dbstat_or_root").min(3)).unwrap_or(3);
+    let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'users'";
+    let page = 4096 * (usize::try_from(number(&db, root)).unwrap() - 1);
     let mut content = bytes(&db);
     content[page..page + 4096].fill(0x5a);
     fs::write(&db, &content).unwrap();
@@ -1057,24 +1049,16 @@ fn reader_that_stays_keeps_a_rollback_journal_file_as_it_is() {
     let folder = Folder::new();
     let db = folder.made("CREATE TABLE users(name TEXT); INSERT INTO users VALUES ('a')");
     for line in PHASES {
-        let before = everything(&db);
+        let before = applications_part(&db);
         let reader = open(&db);
         reader.execute_batch("BEGIN; SELECT * FROM users").unwrap();
         let ran = words(&db, &format!("--busy-timeout 0.05 {line}"));
         ran.failed(4, "the file stayed locked by another connection");
         drop(reader);
         // The ledger's empty tables may have come, and nothing else.
-        assert_eq!(applications_part(&db), without_ledger(&before));
+        assert_eq!(applications_part(&db), before);
         words(&db, line).done();
     }
-}
-
-fn without_ledger(dump: &str) -> String {
-    let lines = dump.lines().filter(|line| !line.contains("_changeover_"));
-    lines
-        .map(|line| format!("{line}\n"))
-        .take_while(|line| !line.starts_with("[Integer(1), Integer(1)"))
-        .collect()
 }
 
 // No room.
@@ -1108,7 +1092,7 @@ fn phase_without_room_fails_whole_and_goes_on_when_there_is_room() {
             let mut answers = Vec::new();
             for ignored in [false, true] {
                 let mut failures = 0;
-                for blocks in (1..).map(|step| 24 * step) {
+                for blocks in std::iter::successors(Some(24), |it| Some(it * 4 / 3)) {
                     for ending in ["", "-wal", "-shm", "-journal"] {
                         let _ = fs::remove_file(folder.join(&format!("app.db{ending}")));
                     }
@@ -1124,11 +1108,14 @@ fn phase_without_room_fails_whole_and_goes_on_when_there_is_room() {
                         break;
                     }
                     failures += 1;
+                    // The signal may come at the checkpoint behind the commit: then the phase is done.
+                    let mut versions = vec![done];
                     if ignored {
                         let ran = ran.failed(1, "error: ");
                         assert!(ran.stderr.contains("nothing is lost"), "{ran:?}");
                     } else {
                         assert_eq!(ran.status.signal(), Some(25), "{ran:?}");
+                        versions.push(done + 1);
                     }
                     assert_eq!(
                         texts(&db, "PRAGMA integrity_check"),
@@ -1136,10 +1123,9 @@ fn phase_without_room_fails_whole_and_goes_on_when_there_is_room() {
                         "{line} {blocks}"
                     );
                     assert_eq!(number(&db, "SELECT count(*) FROM users"), rows);
-                    if done > 0 {
-                        let versions = number(&db, "SELECT count(*) FROM _changeover_history");
-                        assert_eq!(versions, i64::try_from(done).unwrap());
-                    }
+                    let history = words(&db, "history --json").done().json();
+                    let version = history["history"].as_array().unwrap().len();
+                    assert!(versions.contains(&version), "{line} {blocks} {ignored}");
                     answers.push(words(&db, line).done().stdout);
                 }
                 assert!(failures > 0, "{line} found room at once");
@@ -1301,7 +1287,9 @@ fn killed_at_any_moment_of_expand_or_contract_it_is_done_or_not_begun() {
             }
             fs::write(&db, &before).unwrap();
             let mut child = start(on(&db).args(line.split(' ')));
-            (0..spins).for_each(|it| drop(std::hint::black_box(it)));
+            for spin in 0..spins {
+                std::hint::black_box(spin);
+            }
             done = child.try_wait().unwrap().is_some() || done;
             let _ = child.kill();
             child.wait().unwrap();
@@ -1441,6 +1429,4 @@ fn table_that_needs_the_old_column_is_not_given_another_type() {
         22,
         "table `t` itself needs `name`",
     );
-    let memory = Connection::open_in_memory().unwrap();
-    drop(memory);
 }
