@@ -175,9 +175,12 @@ impl Database {
         foreign_keys: ForeignKeys,
         work: impl FnOnce(&Connection) -> Result<T>,
     ) -> Result<T> {
-        // Inside a transaction this PRAGMA does nothing, so it must come before.
-        self.connection
-            .pragma_update(None, "foreign_keys", foreign_keys == ForeignKeys::On)?;
+        // Before the transaction, which must not begin under the other rule. Unlike the PRAGMA it leaves
+        // prepared statements alone where nothing changes, as between two batches.
+        self.connection.set_db_config(
+            DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY,
+            foreign_keys == ForeignKeys::On,
+        )?;
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
         let outcome = work(&self.connection).and_then(|value| {
             self.connection.execute_batch("COMMIT")?;
