@@ -122,8 +122,9 @@ fn build(connection: &Connection, schema: &Schema) -> Result<()> {
             insert_unloaded(connection, object)?;
         }
     }
+    let has_modules = schema.objects.iter().any(Object::is_virtual);
     for (object, sql) in texts(|object| object.kind == Kind::Table && !object.is_virtual()) {
-        if !exists(connection, &object.name)? {
+        if !(has_modules && exists(connection, &object.name)?) {
             create(connection, object, sql)?;
         }
     }
@@ -132,7 +133,7 @@ fn build(connection: &Connection, schema: &Schema) -> Result<()> {
         connection.execute_batch("ANALYZE")?;
     }
     for (object, sql) in texts(|object| object.kind == Kind::Index) {
-        if !exists(connection, &object.name)? {
+        if !(has_modules && exists(connection, &object.name)?) {
             create(connection, object, sql)?;
         }
     }
