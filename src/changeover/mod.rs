@@ -38,7 +38,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             busy_timeout: Duration::from_secs(5),
-            batch_rows: 5_000,
+            batch_rows: 10_000,
         }
     }
 }
