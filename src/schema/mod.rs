@@ -144,6 +144,14 @@ impl Schema {
         self.find(Kind::Table, table)?.sql.as_deref()
     }
 
+    /// Whether the file holds the table and nothing else, so that nothing can name or use its columns.
+    #[must_use]
+    pub fn is_only(&self, table: &Name) -> bool {
+        self.objects
+            .iter()
+            .all(|object| object.is(Kind::Table, table))
+    }
+
     /// The same schema with another text for one object.
     #[must_use]
     pub fn with_text(mut self, kind: Kind, name: &Name, sql: &str) -> Self {

@@ -130,8 +130,9 @@ fn changes(
             let natural = object.sql.as_deref().is_some_and(text::joins_naturally);
             if natural && is.program != was.program {
                 breaks.push(format!(
-                    "{} would join on the new column too",
-                    object.spoken()
+                    "{} would join on `{}` too",
+                    object.spoken(),
+                    column.as_str()
                 ));
             }
         } else if is.columns.starts_with(&was.columns) {

@@ -52,6 +52,9 @@ const PROBE: [&str; 2] = ["_changeover_probe_1", "_changeover_probe_2"];
 /// A first rename also turns strings in double quotes into plain strings, here and there; so the texts
 /// are compared between a first and a second one, and what then differs is the name of the column alone.
 fn mentions(schema: &Schema, table: &Name, column: &Name) -> Result<BTreeSet<(Kind, Name)>> {
+    if schema.is_only(table) {
+        return Ok(BTreeSet::new());
+    }
     let replica = Replica::of(schema)?;
     let [first, second] = PROBE.map(Name::from);
     replica.rename_column(table, column, &first)?;
@@ -68,6 +71,9 @@ fn mentions(schema: &Schema, table: &Name, column: &Name) -> Result<BTreeSet<(Ki
 /// The objects that mean the column: those that name it, and those that take it by its name without naming it,
 /// as a NATURAL JOIN does. These show when the column gets another name behind their backs.
 fn dependents(schema: &Schema, table: &Name, column: &Name) -> Result<BTreeSet<(Kind, Name)>> {
+    if schema.is_only(table) {
+        return Ok(BTreeSet::new());
+    }
     let named = mentions(schema, table, column)?;
     let rest = schema.clone().without(|object| stands_on(object, &named));
     let alone = rest
