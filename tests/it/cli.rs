@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::process::{
     Folder, Ran, applications_part, await_end, bytes, changeover, everything, execute, finish,
-    number, on, program, run, start, texts, unchanged, value, words,
+    number, on, program, run, skipped, start, texts, unchanged, value, words,
 };
 
 /// What a shell says to a line, in the folder, with the program in its path.
@@ -571,7 +571,7 @@ const RICH: &str = "
 #[test]
 fn script_of_a_plan_does_in_the_sqlite3_shell_what_the_phase_does() {
     if Command::new("sqlite3").arg("--version").output().is_err() {
-        eprintln!("skipped: there is no sqlite3 program here");
+        skipped("there is no sqlite3 program here");
         return;
     }
     let cases = [

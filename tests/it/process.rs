@@ -356,3 +356,9 @@ pub(crate) fn unchanged<T>(db: &Path, work: impl FnOnce() -> T) -> T {
     assert_eq!(before.1, folder(db));
     outcome
 }
+
+/// Says that a test looks at nothing on this machine, and why.
+#[allow(clippy::print_stderr)]
+pub(crate) fn skipped(why: &str) {
+    eprintln!("skipped: {why}");
+}
