@@ -40,6 +40,13 @@ impl View<'_> {
                 "the name of a column cannot be empty or hold a NUL".to_owned(),
             ));
         }
+        let mut names = table.columns.iter().map(|it| &it.name).chain([new]);
+        if let Some(ours) = names.find(|name| name.is_ours()) {
+            return Err(Error::NotSupported(format!(
+                "column `{}` bears a name that begins like changeover's own",
+                ours.as_str()
+            )));
+        }
         if let Some(open) = self.ledger.open_on(&table.name) {
             return Err(Error::ChangeOpen {
                 table: table.name.clone(),

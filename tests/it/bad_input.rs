@@ -517,6 +517,28 @@ fn name_that_no_statement_can_hold_is_refused() {
 }
 
 #[test]
+fn name_that_sqlite_or_changeover_keeps_for_itself_is_refused() {
+    let folder = Folder::new();
+    let db = folder.made("CREATE TABLE users(name TEXT); CREATE TABLE odd(_changeover_probe_1, a)");
+    let own = "bears a name that begins like changeover's own";
+    refused(&db, "expand users _changeover_probe_1", 3, 10, own);
+    refused(&db, "expand users _CHANGEOVER_x", 3, 10, own);
+    refused(&db, "expand odd b --from a", 3, 10, own);
+    for alias in ["rowid", "_rowid_", "OID"] {
+        let sentence = format!("column `{alias}` cannot be added to table `users`");
+        refused(
+            &db,
+            &format!("expand users {alias} --allow-breaking"),
+            3,
+            10,
+            &sentence,
+        );
+    }
+    words(&db, "migrate-data name sqlite_x --expand").done();
+    words(&db, "contract users name").done();
+}
+
+#[test]
 fn column_that_exists_is_refused() {
     let folder = Folder::new();
     let db = folder.made("CREATE TABLE users(name TEXT, mail TEXT, low AS (lower(name)))");

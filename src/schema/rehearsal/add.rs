@@ -64,12 +64,19 @@ pub fn add_column(
             2
         },
     )
-    .find(|definition| is_taken_for(schema, table, column, definition, declared_type))
+    .find(|definition| is_taken_for(schema, table, definition, declared_type))
     .ok_or_else(not_a_type)?;
     let added = Replica::of(schema)?;
     let action = format!("ADD COLUMN {} {definition}", column.as_written());
     let action = action.trim_end();
-    added.alter(table, action)?;
+    added.alter(table, action).map_err(|error| match error {
+        Error::Sqlite(reason) => Error::NotSupported(format!(
+            "column `{}` cannot be added to table `{}`: {reason}",
+            column.as_str(),
+            table.as_str()
+        )),
+        other => other,
+    })?;
     let mut wider = schema.clone();
     if let Some(text) = added.schema()?.table_text(table) {
         wider = wider.with_text(Kind::Table, table, text);
@@ -87,13 +94,9 @@ pub fn add_column(
 }
 
 /// Whether SQLite takes the definition for the type alone.
-fn is_taken_for(
-    schema: &Schema,
-    table: &Name,
-    column: &Name,
-    definition: &str,
-    declared_type: &str,
-) -> bool {
+fn is_taken_for(schema: &Schema, table: &Name, definition: &str, declared_type: &str) -> bool {
+    // Under a name to which nothing can be said.
+    let column = &Name::from(PROBE[0]);
     let attempt = || -> Result<bool> {
         let alone = |object: &Object| !object.is(Kind::Table, table);
         let replica = Replica::of(&schema.clone().without(alone))?;
