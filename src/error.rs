@@ -299,7 +299,7 @@ impl Error {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::NoSuchFile(_) => "`changeover seed PATH` writes a sample file",
+            Self::NoSuchFile(_) => "check the path; `changeover seed PATH` writes a sample file",
             Self::FileExists(_) => "name a path that is free; no file is ever overwritten",
             Self::NotADatabase => "check the path; an encrypted database cannot be read either",
             Self::Damaged(_) => "`PRAGMA integrity_check` in sqlite3 tells more; restore a backup",
@@ -326,6 +326,9 @@ impl Error {
             }
             Self::NotAnOrdinaryTable { .. } => "name the table that holds the rows",
             Self::ColumnExists { .. } => "name a column that is not there yet",
+            Self::NotAType(..) => {
+                "a type is its name alone, as in TEXT or VARCHAR(20): no constraint, no default"
+            }
             Self::Generated { .. } => {
                 "add the new column with its own expression instead, and drop this one later"
             }
@@ -335,7 +338,7 @@ impl Error {
             Self::ChangeOpen { .. } => "finish it with contract, or undo it with abort, first",
             Self::ForgetOpen(_) => "contract or abort it first",
             Self::NothingToMigrate { .. } => {
-                "expand first, or name the old column and the table as expand did"
+                "expand first (--expand does both), or name the old column and the table as expand did"
             }
             Self::Ambiguous { .. } => "name the table",
             Self::OtherSource { expected, .. } => {
@@ -362,7 +365,6 @@ impl Error {
             | Self::NoSuchColumn { nearest: None, .. }
             | Self::NoTableHas(_)
             | Self::NotAFile(_)
-            | Self::NotAType(..)
             | Self::Malformed(_)
             | Self::NotSupported(_)
             | Self::NoLedger
