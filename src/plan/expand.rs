@@ -5,15 +5,21 @@ use crate::database::Statement;
 use crate::phase::Phase;
 use crate::schema::Addition;
 
+use super::rebuild::check_constraints;
 use super::{Outcome, Plan, Stage, Step, Transaction};
 
 /// One transaction: the column and the ledger's `records`.
 #[must_use]
 pub fn expand(addition: Addition, records: Vec<Step>) -> Plan {
-    let mut steps = vec![Step::run(
-        "a nullable column is added without touching a row",
-        Statement::new(addition.statement),
-    )];
+    let mut steps = vec![
+        // To a STRICT table SQLite adds no column while a row in it violates a CHECK.
+        check_constraints(false),
+        Step::run(
+            "a nullable column is added without touching a row",
+            Statement::new(addition.statement),
+        ),
+        check_constraints(true),
+    ];
     steps.extend(records);
     let mut warnings = addition.warnings;
     warnings.extend(addition.breaks);

@@ -49,12 +49,12 @@ pub(super) fn rebuild(live: &Schema, table: &Table, target: &Target) -> Vec<Step
     steps
 }
 
-fn check_constraints(enforced: bool) -> Step {
+pub(super) fn check_constraints(enforced: bool) -> Step {
     let (why, ignored) = if enforced {
         ("from here on they count again", "OFF")
     } else {
         (
-            "a row that its CHECK would refuse today is copied as it is",
+            "a row that its CHECK would refuse today is left as it is",
             "ON",
         )
     };
