@@ -105,6 +105,7 @@ struct MadeIndex {
 
 /// A whole file and a change of it.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)]
 struct Made {
     table: &'static str,
     names: Vec<&'static str>,

@@ -144,6 +144,9 @@ survive! {
     a_row_that_violates_a_check_survives: "t", "name" => "full_name",
         "CREATE TABLE t(name TEXT, b INT CHECK(b > 0), CHECK(name <> 'bad'));
          PRAGMA ignore_check_constraints = ON; INSERT INTO t VALUES ('good', 1), ('bad', 1), ('fine', -1)";
+    a_row_that_violates_a_check_of_a_strict_table_survives: "t", "name" => "full_name",
+        "CREATE TABLE t(name TEXT, b INT CHECK(b > 0), CHECK(name <> 'bad')) STRICT;
+         PRAGMA ignore_check_constraints = ON; INSERT INTO t VALUES ('good', 1), ('bad', 1), ('fine', -1)";
     collations_survive: "t", "name" => "full_name",
         "CREATE TABLE t(name TEXT COLLATE NOCASE UNIQUE, b COLLATE RTRIM); INSERT INTO t VALUES ('Ada', 'x '), ('BOB', 'x'), ('bo', '')";
     values_that_the_collation_takes_for_equal_survive: "t", "name" => "full_name",
