@@ -84,6 +84,8 @@ survive! {
          INSERT INTO t VALUES (5, 'five'), (-3, 'below'), (9223372036854775807, 'last'), (9007199254740993, 'odd')";
     an_integer_primary_key_survives_beside_text: "t", "id" => "number",
         "CREATE TABLE t(id INTEGER PRIMARY KEY, b TEXT); INSERT INTO t VALUES (5, 'five'), (-3, 'below'), (77, NULL)";
+    an_integer_primary_key_survives_beside_reals: "t", "id" => "number",
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, b REAL); INSERT INTO t VALUES (108772746025060017, 1.5), (9007199254740993, 2)";
     an_integer_primary_key_that_runs_down_survives: "t", "id" => "number",
         "CREATE TABLE t(id INTEGER PRIMARY KEY DESC, b); INSERT INTO t VALUES (5, 1), (NULL, 2), (3, 3), (NULL, 4)";
     an_autoincrement_with_a_gap_survives: "t", "name" => "full_name",
