@@ -193,16 +193,19 @@ impl Ledger {
         ]
     }
 
-    /// What a data migration from the column `old` records as it goes.
+    /// What a data migration from the column `old` records as it goes; `redeclared` is the text that the
+    /// table gets as it begins, where it gets another one.
     #[must_use]
-    pub fn migrating(&self, change: &Change, old: &Name) -> Records {
+    pub fn migrating(&self, change: &Change, old: &Name, redeclared: Option<&str>) -> Records {
         let id = Value::Integer(change.id);
         let name = format!("migrate_{}_to_{}", old.as_str(), change.new.as_str());
         let started = Statement::with(
-            "UPDATE _changeover_changes SET state = ?1, old_column = ?2 WHERE id = ?3",
+            "UPDATE _changeover_changes \
+             SET state = ?1, old_column = ?2, text_after = coalesce(?3, text_after) WHERE id = ?4",
             [
                 Value::Text(State::Migrating.to_string()),
                 Value::Text(old.as_str().to_owned()),
+                redeclared.map_or(Value::Null, |text| Value::Text(text.to_owned())),
                 id.clone(),
             ],
         );

@@ -4,12 +4,12 @@ use crate::error::{Error, Result};
 use crate::ledger::{Change, Ledger};
 use crate::name::Name;
 use crate::phase::{Phase, State};
-use crate::plan::{self, Plan};
+use crate::plan::{self, Outcome, Plan};
 use crate::request::{Expand, MigrateData};
-use crate::schema::{Schema, Table, tables_with};
+use crate::schema::{Column, Pair, Schema, Table, redeclare, tables_with};
 
 use super::expand::expect_source;
-use super::{Asked, View, agreement, replaces};
+use super::{Asked, View, agreement, replaces, same_type};
 
 impl View<'_> {
     pub(super) fn migrate_data(&self, asked: &MigrateData) -> Result<Asked> {
@@ -20,8 +20,14 @@ impl View<'_> {
             return self.answered(change, Phase::MigrateData);
         }
         let table = self.table(&change.table)?;
-        let before = self.text_before(change);
-        let plan = migration(&self.schema, &table, before, change, &self.ledger, asked)?;
+        let found = Found {
+            schema: &self.schema,
+            table: &table,
+            ledger: &self.ledger,
+            before: self.text_before(change),
+            is_empty: self.is_empty(&table, &change.new)?,
+        };
+        let plan = migration(&found, change, asked)?;
         Ok(self.planned(plan, change.id))
     }
 
@@ -64,15 +70,22 @@ impl View<'_> {
         asked: &MigrateData,
     ) -> Result<Vec<Plan>> {
         let expansion = self.expansion(&self.table(&first.table)?, first)?;
-        let migrate = migration(
-            &expansion.addition.schema,
-            &expansion.addition.table,
-            Some(&expansion.change.text_before),
-            &expansion.change,
-            &self.ledger.foresee(&expansion.change, Phase::Expand),
-            asked,
-        )?;
+        let found = Found {
+            schema: &expansion.addition.schema,
+            table: &expansion.addition.table,
+            ledger: &self.ledger.foresee(&expansion.change, Phase::Expand),
+            before: Some(&expansion.change.text_before),
+            is_empty: true,
+        };
+        let migrate = migration(&found, &expansion.change, asked)?;
         Ok(vec![self.expand_plan(expansion), migrate])
+    }
+
+    /// Whether the column holds nothing but NULL.
+    fn is_empty(&self, table: &Table, column: &Name) -> Result<bool> {
+        table.expect_column(column)?;
+        let query = format!("SELECT 1 FROM {} WHERE {column} IS NOT NULL", table.name);
+        Ok(!self.connection.prepare(&query)?.exists([])?)
     }
 
     /// The change whose new column is asked for: the one that waits for its data, else one that has them.
@@ -124,19 +137,55 @@ fn nothing_to_migrate(asked: &MigrateData) -> Error {
     }
 }
 
-fn migration(
-    schema: &Schema,
-    table: &Table,
-    before: Option<&str>,
-    change: &Change,
-    ledger: &Ledger,
-    asked: &MigrateData,
-) -> Result<Plan> {
-    let old: &Name = &expect_source(table, &asked.from)?.name;
-    let agreement = agreement(table, old, &change.new)?;
+/// The file as a data migration finds it.
+struct Found<'a> {
+    schema: &'a Schema,
+    table: &'a Table,
+    ledger: &'a Ledger,
+    /// The text of the table before the change, where it is known to be what stands there but for the new column.
+    before: Option<&'a str>,
+    /// Whether the new column holds nothing but NULL.
+    is_empty: bool,
+}
+
+fn migration(found: &Found<'_>, change: &Change, asked: &MigrateData) -> Result<Plan> {
+    let old = expect_source(found.table, &asked.from)?;
     // What contract would refuse is better known before a row is touched.
-    let replaces = replaces(change, table, old)?;
-    plan::target(schema, before, &agreement.pair, replaces)?;
-    let records = ledger.migrating(change, old);
-    Ok(plan::migrate_data(&agreement, asked.winner, records))
+    let pair = Pair {
+        table: found.table.name.clone(),
+        old: old.name.clone(),
+        new: change.new.clone(),
+    };
+    let replaces = replaces(change, found.table, &old.name)?;
+    plan::target(found.schema, found.before, &pair, replaces)?;
+    let redeclared = redeclared(found, change, old)?;
+    let table = redeclared.as_ref().map_or(found.table, |it| &it.table);
+    let text = redeclared
+        .as_ref()
+        .and_then(|it| it.schema.table_text(&table.name));
+    let agreement = agreement(table, &old.name, &change.new)?;
+    let records = found.ledger.migrating(change, &old.name, text);
+    Ok(plan::migrate_data(
+        found.schema,
+        &agreement,
+        asked.winner,
+        redeclared,
+        records,
+    ))
+}
+
+/// The schema in which the new column has the type of the old one, where expand was told neither a type nor the
+/// old column, and came to another.
+fn redeclared(found: &Found<'_>, change: &Change, old: &Column) -> Result<Option<Outcome>> {
+    let new = found.table.expect_column(&change.new)?;
+    let told = change.asked_type.is_some() || same_type(&old.declared_type, &new.declared_type);
+    match found.before.filter(|_| found.is_empty && !told) {
+        None => Ok(None),
+        Some(before) => {
+            let (table, column) = (&found.table.name, &change.new);
+            let (schema, table) =
+                redeclare(found.schema, before, table, column, &old.declared_type)?;
+            Ok(Some(Outcome { schema, table }))
+        }
+    }
 }

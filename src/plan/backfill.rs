@@ -5,9 +5,10 @@ use rusqlite::types::Value;
 use crate::database::{ForeignKeys, Statement};
 use crate::phase::Phase;
 use crate::request::Winner;
-use crate::schema::{Key, KeyColumn};
+use crate::schema::{Key, KeyColumn, Schema};
 
-use super::{Agreement, Check, Plan, Stage, Step, Transaction};
+use super::redeclare::redeclare;
+use super::{Agreement, Check, Outcome, Plan, Stage, Step, Transaction};
 
 /// The key of a row: one value a key column.
 pub type Position = Vec<Value>;
@@ -35,9 +36,16 @@ pub struct Walk {
     counted: Step,
 }
 
-/// Start, walk, finish. The finish takes the rows that were written behind the cursor.
+/// Start, walk, finish. The start gives the new column the type of the old one where `redeclared` says so; the
+/// finish takes the rows that were written behind the cursor.
 #[must_use]
-pub fn migrate_data(agreement: &Agreement, winner: Option<Winner>, records: Records) -> Plan {
+pub fn migrate_data(
+    live: &Schema,
+    agreement: &Agreement,
+    winner: Option<Winner>,
+    redeclared: Option<Outcome>,
+    records: Records,
+) -> Plan {
     let table = agreement.pair.table.clone();
     let walk = Walk {
         purpose: "copy the values in batches, from key to key".to_owned(),
@@ -49,14 +57,19 @@ pub fn migrate_data(agreement: &Agreement, winner: Option<Winner>, records: Reco
     let mut finish = walk.whole();
     finish.push(agreement.check(true));
     finish.extend(records.finished);
-    let transaction = |purpose: &str, steps| {
+    let transaction = |purpose: &str, steps, outcome| {
         Stage::Once(Transaction {
             purpose: purpose.to_owned(),
             foreign_keys: ForeignKeys::On,
             steps,
-            outcome: None,
+            outcome,
         })
     };
+    let mut started = Vec::new();
+    if let Some(redeclared) = &redeclared {
+        started.extend(redeclare(live, redeclared, &agreement.pair));
+    }
+    started.extend(records.started);
     let mut stages = Vec::new();
     if winner.is_none() {
         stages.push(Stage::Check(Check {
@@ -65,11 +78,12 @@ pub fn migrate_data(agreement: &Agreement, winner: Option<Winner>, records: Reco
         }));
     }
     stages.extend([
-        transaction("begin", records.started),
+        transaction("begin", started, redeclared),
         Stage::Batches(walk),
         transaction(
             "take what was written meanwhile, and record the phase",
             finish,
+            None,
         ),
     ]);
     Plan {

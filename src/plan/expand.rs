@@ -11,15 +11,15 @@ use super::{Outcome, Plan, Stage, Step, Transaction};
 /// One transaction: the column and the ledger's `records`.
 #[must_use]
 pub fn expand(addition: Addition, records: Vec<Step>) -> Plan {
-    let mut steps = vec![
-        // To a STRICT table SQLite adds no column while a row in it violates a CHECK.
-        check_constraints(false),
-        Step::run(
-            "a nullable column is added without touching a row",
-            Statement::new(addition.statement),
-        ),
-        check_constraints(true),
-    ];
+    let mut steps = vec![Step::run(
+        "a nullable column is added without touching a row",
+        Statement::new(addition.statement),
+    )];
+    if addition.table.strict {
+        // SQLite adds no column to a STRICT table while a row in it violates a CHECK.
+        steps.insert(0, check_constraints(false));
+        steps.push(check_constraints(true));
+    }
     steps.extend(records);
     let mut warnings = addition.warnings;
     warnings.extend(addition.breaks);

@@ -9,6 +9,8 @@ mod backfill;
 mod contract;
 mod expand;
 mod rebuild;
+mod redeclare;
+mod schema_rows;
 mod script;
 
 use std::borrow::Cow;

@@ -9,9 +9,9 @@ use rusqlite::types::Value;
 
 use crate::database::Statement;
 use crate::name::Name;
-use crate::schema::{Key, Object, Schema, Table, Target};
+use crate::schema::{Key, Schema, Table, Target};
 
-use super::{Expect, Step};
+use super::{Expect, Step, schema_rows};
 
 /// The steps, to run with foreign keys off in one transaction.
 pub(super) fn rebuild(live: &Schema, table: &Table, target: &Target) -> Vec<Step> {
@@ -38,10 +38,10 @@ pub(super) fn rebuild(live: &Schema, table: &Table, target: &Target) -> Vec<Step
         )),
         Expect::NoRow("the copy holds another number of rows than the table"),
     ));
-    steps.push(writable_schema("ON"));
+    steps.push(schema_rows::open());
     steps.push(swap(&shadow.twins));
-    steps.extend(texts(live, &target.schema));
-    steps.push(writable_schema("RESET"));
+    steps.extend(schema_rows::texts(live, &target.schema));
+    steps.push(schema_rows::close());
     steps.push(Step::run(
         "the old content goes",
         Statement::new(format!("DROP TABLE {}", shadow.name)),
@@ -61,17 +61,6 @@ pub(super) fn check_constraints(enforced: bool) -> Step {
     Step::run(
         why,
         Statement::new(format!("PRAGMA ignore_check_constraints = {ignored}")),
-    )
-}
-
-fn writable_schema(state: &str) -> Step {
-    let why = match state {
-        "ON" => "the rows of sqlite_schema themselves are changed now",
-        _ => "SQLite reads them anew",
-    };
-    Step::run(
-        why,
-        Statement::new(format!("PRAGMA writable_schema = {state}")),
     )
 }
 
@@ -107,7 +96,7 @@ fn swap(twins: &[(Name, Name)]) -> Step {
     for (live, shadow) in twins {
         for (one, other) in [(live, shadow), (shadow, live)] {
             pairs.push(format!("(?{}, ?{})", params.len() + 1, params.len() + 2));
-            params.extend([one, other].map(text));
+            params.extend([one, other].map(|name| Value::Text(name.as_str().to_owned())));
         }
     }
     let statement = Statement::with(
@@ -125,32 +114,4 @@ fn swap(twins: &[(Name, Name)]) -> Step {
         statement,
         Expect::Changes(2 * twins.len() as u64),
     )
-}
-
-/// The final text of every object whose text changes.
-fn texts(live: &Schema, target: &Schema) -> Vec<Step> {
-    let changed = target.objects.iter().filter(|object| {
-        live.find(object.kind, &object.name)
-            .is_some_and(|before| before.sql != object.sql)
-    });
-    let step = |object: &Object| {
-        let sql = object.sql.clone().map_or(Value::Null, Value::Text);
-        Step::expecting(
-            format!("{} as rehearsed", object.spoken()),
-            Statement::with(
-                "UPDATE sqlite_schema SET sql = ?1 WHERE type = ?2 AND name = ?3",
-                [
-                    sql,
-                    Value::Text(object.kind.to_string()),
-                    text(&object.name),
-                ],
-            ),
-            Expect::Changes(1),
-        )
-    };
-    changed.map(step).collect()
-}
-
-fn text(name: &Name) -> Value {
-    Value::Text(name.as_str().to_owned())
 }

@@ -525,7 +525,7 @@ fn name_that_sqlite_or_changeover_keeps_for_itself_is_refused() {
     refused(&db, "expand users _CHANGEOVER_x", 3, 10, own);
     refused(&db, "expand odd b --from a", 3, 10, own);
     for alias in ["rowid", "_rowid_", "OID"] {
-        let sentence = format!("column `{alias}` cannot be added to table `users`");
+        let sentence = format!("neither adds nor renames a column called `{alias}`");
         refused(
             &db,
             &format!("expand users {alias} --allow-breaking"),

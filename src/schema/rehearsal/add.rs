@@ -93,6 +93,24 @@ pub fn add_column(
     })
 }
 
+/// The schema, and the table in it, with another type for a column that was added to the table of the text
+/// `before`. Only for a column in which no row holds a value yet.
+pub fn redeclare(
+    schema: &Schema,
+    before: &str,
+    table: &Name,
+    column: &Name,
+    declared_type: &str,
+) -> Result<(Schema, Table)> {
+    let narrow = schema.clone().with_text(Kind::Table, table, before);
+    let narrow = narrow.without(|object| !object.is(Kind::Table, table));
+    let typed = add_column(&narrow, table, column, declared_type, TypeSource::Column)?;
+    let text = typed.schema.table_text(table).unwrap_or(before);
+    let schema = schema.clone().with_text(Kind::Table, table, text);
+    let table = Replica::of(&schema)?.table(table)?;
+    Ok((schema, table))
+}
+
 /// Whether SQLite takes the definition for the type alone.
 fn is_taken_for(schema: &Schema, table: &Name, definition: &str, declared_type: &str) -> bool {
     // Under a name to which nothing can be said.

@@ -16,7 +16,7 @@ use super::replica::Replica;
 use super::usage::Usage;
 use super::{Kind, Object, Schema, Table};
 
-pub use add::{Addition, TypeSource, add_column};
+pub use add::{Addition, TypeSource, add_column, redeclare};
 pub use contract::{remove_new, rename_old, replace_old};
 pub use shadow::Shadow;
 

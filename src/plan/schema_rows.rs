@@ -1,0 +1,45 @@
+//! Changing the rows of `sqlite_schema` themselves: where a table begins, and what it is said to be.
+
+use rusqlite::types::Value;
+
+use crate::database::Statement;
+use crate::schema::{Object, Schema};
+
+use super::{Expect, Step};
+
+/// From here on the rows can be written.
+pub(super) fn open() -> Step {
+    Step::run(
+        "the rows of sqlite_schema themselves are changed now",
+        Statement::new("PRAGMA writable_schema = ON"),
+    )
+}
+
+/// From here on no longer. Other connections read the schema anew only after some DDL in the same transaction.
+pub(super) fn close() -> Step {
+    Step::run(
+        "SQLite reads them anew",
+        Statement::new("PRAGMA writable_schema = RESET"),
+    )
+}
+
+/// The text in `target` of every object whose text is another one in `live`.
+pub(super) fn texts(live: &Schema, target: &Schema) -> Vec<Step> {
+    let changed = target.objects.iter().filter(|object| {
+        live.find(object.kind, &object.name)
+            .is_some_and(|before| before.sql != object.sql)
+    });
+    let step = |object: &Object| {
+        let sql = object.sql.clone().map_or(Value::Null, Value::Text);
+        let (kind, name) = (object.kind.to_string(), object.name.as_str().to_owned());
+        Step::expecting(
+            format!("{} as rehearsed", object.spoken()),
+            Statement::with(
+                "UPDATE sqlite_schema SET sql = ?1 WHERE type = ?2 AND name = ?3",
+                [sql, Value::Text(kind), Value::Text(name)],
+            ),
+            Expect::Changes(1),
+        )
+    };
+    changed.map(step).collect()
+}
