@@ -16,6 +16,9 @@ use crate::error::{Error, Result};
 /// and bounds what we use however large the table is.
 const CACHE_KIB: i64 = 16 * 1024;
 
+/// How far the write-ahead log grows before our commits move it into the file. Each move waits for the disk.
+const LOG_KIB: i64 = 16 * 1024;
+
 /// The longest busy timeout that SQLite takes: 24 days.
 const LONGEST_WAIT: Duration = Duration::from_millis(i32::MAX.unsigned_abs() as u64);
 
@@ -143,6 +146,12 @@ impl Database {
             database
                 .connection
                 .pragma_update(None, "synchronous", "NORMAL")?;
+            let page: i64 = database
+                .connection
+                .pragma_query_value(None, "page_size", |row| row.get(0))?;
+            database
+                .connection
+                .pragma_update(None, "wal_autocheckpoint", LOG_KIB * 1024 / page)?;
         }
         Ok(database)
     }

@@ -23,11 +23,7 @@ pub fn abort(
     records: Vec<Step>,
 ) -> Plan {
     let mut steps = match (winner, agreement) {
-        (Some(Winner::Old), _) => Vec::new(),
-        (Some(Winner::New), Some(agreement)) => {
-            let keep = agreement.keep_new();
-            vec![Step::run(keep.why.clone(), keep.statement(agreement, None))]
-        }
+        (Some(Winner::Old), _) | (Some(Winner::New), Some(_)) => Vec::new(),
         (None, Some(agreement)) => vec![agreement.check_nothing_lost()],
         (_, None) => vec![Step::expecting(
             format!("no value may stand in `{}` alone", new.as_str()),
@@ -35,7 +31,13 @@ pub fn abort(
             Expect::NothingLost { new: new.clone() },
         )],
     };
-    steps.extend(rebuild(live, table, &target));
+    let kept = match (winner, agreement) {
+        (Some(Winner::New), Some(agreement)) => {
+            Some((&agreement.pair.old, agreement.value(Winner::New)))
+        }
+        _ => None,
+    };
+    steps.extend(rebuild(live, table, &target, kept));
     steps.extend(records);
     Plan {
         phase: Phase::Abort,

@@ -64,19 +64,22 @@ impl Agreement {
                 condition: self.differ(),
                 counts: true,
             },
-            Winner::New => self.keep_new(),
+            Winner::New => Settling {
+                why: format!("where the two differ, `{}` wins", new.as_str()),
+                assignment: format!("{old} = {new}"),
+                condition: self.differ(),
+                counts: false,
+            },
         }));
         settling
     }
 
-    /// What carries values over that stand in the new column alone.
-    pub(super) fn keep_new(&self) -> Settling {
+    /// The value that a row keeps when one of the two columns goes.
+    pub(super) fn value(&self, winner: Winner) -> String {
         let Pair { old, new, .. } = &self.pair;
-        Settling {
-            why: format!("where the two differ, `{}` wins", new.as_str()),
-            assignment: format!("{old} = {new}"),
-            condition: format!("{new} IS NOT NULL AND {}", self.differ()),
-            counts: false,
+        match winner {
+            Winner::Old => old.to_string(),
+            Winner::New => format!("ifnull({new}, {old})"),
         }
     }
 

@@ -27,7 +27,8 @@ pub fn target(live: &Schema, before: Option<&str>, pair: &Pair, converts: bool) 
     })
 }
 
-/// One transaction: the rows settled and checked, the rebuild, the ledger's `records`.
+/// One transaction: the rows checked, the rebuild, the ledger's `records`. Rows that only the old application has
+/// written since keep the old column's value.
 #[must_use]
 pub fn contract(
     live: &Schema,
@@ -37,12 +38,13 @@ pub fn contract(
     winner: Option<Winner>,
     records: Vec<Step>,
 ) -> Plan {
-    let settling = agreement.settling(winner).into_iter();
-    let mut steps: Vec<Step> = settling
-        .map(|it| Step::run(it.why.clone(), it.statement(agreement, None)))
-        .collect();
-    steps.push(agreement.check(true));
-    steps.extend(rebuild(live, table, &target));
+    let mut steps = Vec::new();
+    if winner.is_none() {
+        steps.push(agreement.check(false));
+    }
+    let new = &agreement.pair.new;
+    let value = agreement.value(winner.unwrap_or(Winner::New));
+    steps.extend(rebuild(live, table, &target, Some((new, value))));
     steps.extend(records);
     let old = agreement.pair.old.as_str();
     Plan {

@@ -14,7 +14,14 @@ use crate::schema::{Key, Schema, Table, Target};
 use super::{Expect, Step, schema_rows};
 
 /// The steps, to run with foreign keys off in one transaction.
-pub(super) fn rebuild(live: &Schema, table: &Table, target: &Target) -> Vec<Step> {
+///
+/// Each column keeps its values, but the one for which `computed` has an expression over the columns of the live table.
+pub(super) fn rebuild(
+    live: &Schema,
+    table: &Table,
+    target: &Target,
+    computed: Option<(&Name, String)>,
+) -> Vec<Step> {
     let shadow = &target.shadow;
     let mut steps = vec![Step::run(
         "the table under its final text, still beside the live one",
@@ -22,7 +29,7 @@ pub(super) fn rebuild(live: &Schema, table: &Table, target: &Target) -> Vec<Step
     )];
     // Rows that a CHECK would refuse today are in the table all the same, and stay in it.
     steps.push(check_constraints(false));
-    steps.push(copy(table, target));
+    steps.push(copy(table, target, computed));
     steps.push(check_constraints(true));
     steps.extend(shadow.indexes.iter().map(|index| {
         Step::run(
@@ -64,25 +71,28 @@ pub(super) fn check_constraints(enforced: bool) -> Step {
     )
 }
 
-fn copy(table: &Table, target: &Target) -> Step {
-    // A column keeps its values under its name; so does the new one, whose name the old column's text took.
-    let mut columns: Vec<String> = target
-        .table
-        .stored()
-        .map(|it| it.name.to_string())
-        .collect();
+fn copy(table: &Table, target: &Target, computed: Option<(&Name, String)>) -> Step {
+    let columns = target.table.stored().map(|it| &it.name);
+    let mut columns: Vec<String> = columns.map(Name::to_string).collect();
+    let mut values = columns.clone();
+    if let Some((column, value)) = computed
+        && let Some(at) = target.table.stored().position(|it| it.name == *column)
+    {
+        values[at] = value;
+    }
     let mut order = String::new();
     if let Key::Rowid { name, hidden } = &table.key {
         if *hidden {
             columns.insert(0, name.to_string());
+            values.insert(0, name.to_string());
         }
         order = format!(" ORDER BY {name}");
     }
-    let columns = columns.join(", ");
+    let (columns, values) = (columns.join(", "), values.join(", "));
     Step::run(
         "every row, with its rowid",
         Statement::new(format!(
-            "INSERT OR ABORT INTO {} ({columns}) SELECT {columns} FROM {}{order}",
+            "INSERT OR ABORT INTO {} ({columns}) SELECT {values} FROM {}{order}",
             target.shadow.name, table.name,
         )),
     )
