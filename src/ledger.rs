@@ -3,6 +3,8 @@
 //! This module alone names the `_changeover_*` tables. It reads them, and hands out the statements that
 //! write them, for plans to carry.
 
+use std::sync::LazyLock;
+
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
@@ -346,13 +348,18 @@ fn format(connection: &Connection) -> Result<Option<i64>> {
     )?)
 }
 
+/// The newest format that this program knows.
 fn newest_format() -> i64 {
-    let runner = embedded::migrations::runner();
-    let versions = runner
-        .get_migrations()
-        .iter()
-        .map(|it| i64::from(it.version()));
-    versions.max().unwrap_or(0)
+    // Asking refinery compiles a regular expression for the name of each migration.
+    static NEWEST: LazyLock<i64> = LazyLock::new(|| {
+        let runner = embedded::migrations::runner();
+        let versions = runner
+            .get_migrations()
+            .iter()
+            .map(|it| i64::from(it.version()));
+        versions.max().unwrap_or(0)
+    });
+    *NEWEST
 }
 
 fn ledger_error(error: &refinery::Error) -> Error {
