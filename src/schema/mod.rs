@@ -87,6 +87,19 @@ impl Object {
         format!("{} `{}`", self.kind, self.name.as_str())
     }
 
+    /// Whether it is the table, or an index on it.
+    #[must_use]
+    pub fn is_part_of(&self, table: &Name) -> bool {
+        self.table == *table && matches!(self.kind, Kind::Table | Kind::Index)
+    }
+
+    /// Whether SQLite compiles it, as it does views, triggers and virtual tables, so that it can fail or mean
+    /// something else.
+    #[must_use]
+    pub fn compiles(&self) -> bool {
+        matches!(self.kind, Kind::View | Kind::Trigger) || self.is_virtual()
+    }
+
     /// Whether it is a table that a module implements. SQLite keeps a text that begins so for nothing else.
     #[must_use]
     pub fn is_virtual(&self) -> bool {
@@ -151,6 +164,19 @@ impl Schema {
         self.objects
             .iter()
             .all(|object| object.is(Kind::Table, table))
+    }
+
+    /// The table by itself.
+    #[must_use]
+    pub fn only(&self, table: &Name) -> Self {
+        self.clone()
+            .without(|object| !object.is(Kind::Table, table))
+    }
+
+    /// The table with its indexes.
+    #[must_use]
+    pub fn only_with_indexes(&self, table: &Name) -> Self {
+        self.clone().without(|object| !object.is_part_of(table))
     }
 
     /// The same schema with another text for one object.

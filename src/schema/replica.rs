@@ -33,12 +33,6 @@ impl Replica {
         Ok(Self { connection, usages })
     }
 
-    /// Compiles everything anew, after an `ALTER TABLE`.
-    pub(super) fn compile(&mut self) -> Result<()> {
-        self.usages = usages(&self.connection, &self.schema()?)?;
-        Ok(())
-    }
-
     /// What SQLite makes of the table itself.
     pub(super) fn table_usage(&self, table: &Name) -> Result<Usage> {
         usage::of_table(&self.connection, table)
@@ -71,6 +65,18 @@ impl Replica {
     /// The schema as the replica has it now, in an order of its own.
     pub(super) fn schema(&self) -> Result<Schema> {
         Schema::read(&self.connection)
+    }
+
+    /// The schema that the replica was made from, with the texts that it has now.
+    pub(super) fn texts_of(&self, schema: &Schema) -> Result<Schema> {
+        let now = self.schema()?;
+        let mut schema = schema.clone();
+        for object in &mut schema.objects {
+            if let Some(twin) = now.find(object.kind, &object.name) {
+                object.sql.clone_from(&twin.sql);
+            }
+        }
+        Ok(schema)
     }
 
     /// The text of one object as the replica has it now. A name of changeover's own serves too.

@@ -5,7 +5,8 @@ use crate::name::Name;
 
 use super::super::replica::Replica;
 use super::super::{Kind, Object, Schema, Table, text};
-use super::{PROBE, quoted_list, worked_before, would_fail};
+use super::comparison::{Compared, compare};
+use super::{PROBE, quoted_list, would_fail};
 
 /// The schema with a nullable column more.
 #[derive(Debug)]
@@ -42,8 +43,8 @@ pub fn add_column(
     declared_type: &str,
     source: TypeSource,
 ) -> Result<Addition> {
-    let before = Replica::of(schema)?;
-    let strict = before.table(table)?.strict;
+    let added = Replica::of(&schema.only_with_indexes(table))?;
+    let strict = added.table(table)?.strict;
     let not_a_type = || {
         let hint = if strict {
             ": a STRICT table takes INT, INTEGER, REAL, TEXT, BLOB or ANY"
@@ -66,7 +67,6 @@ pub fn add_column(
     )
     .find(|definition| is_taken_for(schema, table, definition, declared_type))
     .ok_or_else(not_a_type)?;
-    let added = Replica::of(schema)?;
     let action = format!("ADD COLUMN {} {definition}", column.as_written());
     let action = action.trim_end();
     added.alter(table, action).map_err(|error| match error {
@@ -77,15 +77,12 @@ pub fn add_column(
         )),
         other => other,
     })?;
-    let mut wider = schema.clone();
-    if let Some(text) = added.schema()?.table_text(table) {
-        wider = wider.with_text(Kind::Table, table, text);
-    }
-    let after = Replica::of(&wider)?;
-    let (mut breaks, warnings) = changes(schema, &before, &after, column);
+    let text = added.text(Kind::Table, table)?;
+    let wider = schema.clone().with_text(Kind::Table, table, &text);
+    let (mut breaks, warnings) = changes(schema, &wider, column)?;
     breaks.extend(captures(schema, table, column, &definition)?);
     Ok(Addition {
-        table: after.table(table)?,
+        table: added.table(table)?,
         schema: wider,
         statement: format!("ALTER TABLE {table} {action}"),
         breaks,
@@ -102,12 +99,11 @@ pub fn redeclare(
     column: &Name,
     declared_type: &str,
 ) -> Result<(Schema, Table)> {
-    let narrow = schema.clone().with_text(Kind::Table, table, before);
-    let narrow = narrow.without(|object| !object.is(Kind::Table, table));
+    let narrow = schema.only(table).with_text(Kind::Table, table, before);
     let typed = add_column(&narrow, table, column, declared_type, TypeSource::Column)?;
     let text = typed.schema.table_text(table).unwrap_or(before);
     let schema = schema.clone().with_text(Kind::Table, table, text);
-    let table = Replica::of(&schema)?.table(table)?;
+    let table = Replica::of(&schema.only_with_indexes(table))?.table(table)?;
     Ok((schema, table))
 }
 
@@ -136,80 +132,68 @@ fn is_taken_for(schema: &Schema, table: &Name, definition: &str, declared_type: 
 }
 
 /// What the column changes for each view, trigger and virtual table: breaks, and warnings.
-fn changes(
-    schema: &Schema,
-    before: &Replica,
-    after: &Replica,
-    column: &Name,
-) -> (Vec<String>, Vec<String>) {
+fn changes(schema: &Schema, wider: &Schema, column: &Name) -> Result<(Vec<String>, Vec<String>)> {
     let (mut breaks, mut warnings) = (Vec::new(), Vec::new());
-    for (object, was, is) in worked_before(schema, before, after) {
-        if let Some(failure) = &is.failure {
-            breaks.push(would_fail(object, failure));
-        } else if is.columns == was.columns {
+    for it in compare(schema, wider)? {
+        let object = it.object.spoken();
+        if let Some(failure) = &it.is.failure {
+            breaks.push(would_fail(it.object, failure));
+        } else if it.is.columns == it.was.columns {
             // A table that is joined with itself has every name twice, the new one too.
-            let natural = object.sql.as_deref().is_some_and(text::joins_naturally);
-            if natural && is.program != was.program {
-                breaks.push(format!(
-                    "{} would join on `{}` too",
-                    object.spoken(),
-                    column.as_str()
-                ));
+            let natural = it.object.sql.as_deref().is_some_and(text::joins_naturally);
+            if natural && it.is_turned() {
+                breaks.push(format!("{object} would join on `{}` too", column.as_str()));
             }
-        } else if is.columns.starts_with(&was.columns) {
-            warnings.push(format!(
-                "{} shows a column more at its end: {}",
-                object.spoken(),
-                quoted_list(&is.columns[was.columns.len()..])
-            ));
+        } else if it.is.columns.starts_with(&it.was.columns) {
+            let more = quoted_list(&it.is.columns[it.was.columns.len()..]);
+            warnings.push(format!("{object} shows a column more at its end: {more}"));
         } else {
+            let columns = quoted_list(&it.is.columns);
             breaks.push(format!(
-                "{} would show other columns in the same places: {}",
-                object.spoken(),
-                quoted_list(&is.columns)
+                "{object} would show other columns in the same places: {columns}"
             ));
         }
     }
-    (breaks, warnings)
+    Ok((breaks, warnings))
 }
 
 /// The objects for which the name of the new column means something already: a string in double quotes, a column
 /// that a NATURAL JOIN or a USING takes. With a name that means nothing they compile to another program.
 fn captures(schema: &Schema, table: &Name, column: &Name, definition: &str) -> Result<Vec<String>> {
-    let with = |schema: &Schema, name: &Name| -> Result<Replica> {
-        let mut replica = Replica::of(schema)?;
+    let probe = Name::from(PROBE[0]);
+    let with = |part: &Schema, name: &Name| -> Result<Replica> {
+        let replica = Replica::of(part)?;
         replica.alter(table, &format!("ADD COLUMN {name} {definition}"))?;
-        replica.compile()?;
         Ok(replica)
     };
-    let probe = Name::from(PROBE[0]);
-    let in_table = |wanted: &dyn Fn(&Object) -> bool| -> Result<bool> {
-        let part = schema
-            .clone()
-            .without(|object| !object.is(Kind::Table, table) && !wanted(object));
-        let program = |name| with(&part, name)?.table_usage(table);
+    let means_more = |part: &Schema| -> Result<bool> {
+        let program = |name| with(part, name)?.table_usage(table);
         Ok(program(&probe)?.program != program(column)?.program)
     };
     let mut captured = Vec::new();
-    if in_table(&|_| false)? {
+    if means_more(&schema.only(table))? {
         captured.push(format!("table `{}`", table.as_str()));
     } else {
-        let indexes = schema
+        let parts = schema
             .objects
             .iter()
-            .filter(|object| object.kind == Kind::Index && object.table == *table);
-        for index in indexes.filter(|index| index.sql.is_some()) {
-            if in_table(&|object| object == index)? {
+            .filter(|object| object.is_part_of(table));
+        for index in parts.filter(|part| part.kind == Kind::Index && part.sql.is_some()) {
+            let one = |object: &Object| object == index || object.is(Kind::Table, table);
+            if means_more(&schema.clone().without(|object| !one(object)))? {
                 captured.push(index.spoken());
             }
         }
     }
-    let (free, named) = (with(schema, &probe)?, with(schema, column)?);
-    captured.extend(
-        worked_before(schema, &free, &named)
-            .filter(|(_, free, named)| named.failure.is_none() && free.program != named.program)
-            .map(|(object, ..)| object.spoken()),
-    );
+    let named = |name: &Name| -> Result<Schema> {
+        let text = with(&schema.only(table), name)?.text(Kind::Table, table)?;
+        Ok(schema.clone().with_text(Kind::Table, table, &text))
+    };
+    let (free, named) = (named(&probe)?, named(column)?);
+    let turned = compare(&free, &named)?
+        .into_iter()
+        .filter(Compared::is_turned);
+    captured.extend(turned.map(|it| it.object.spoken()));
     let column = column.as_str();
     let sentence = |object| {
         format!(

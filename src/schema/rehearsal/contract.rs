@@ -7,12 +7,9 @@ use crate::error::{Error, Result};
 use crate::name::Name;
 
 use super::super::replica::Replica;
-use super::super::usage::Usage;
-use super::super::{Kind, Object, Schema, text};
-use super::{
-    Pair, Shadow, Target, dependents, followers, mentions, quoted_list, stands_on, worked_before,
-    would_fail,
-};
+use super::super::{Kind, Schema, text};
+use super::comparison::{Compared, compare, followers};
+use super::{Pair, Shadow, Target, dependents, mentions, quoted_list, stands_on, would_fail};
 
 /// The schema in which the old column bears the new one's name, with everything that it had.
 ///
@@ -48,40 +45,38 @@ pub fn rename_old(live: &Schema, before: Option<&str>, pair: &Pair) -> Result<Ta
         });
     }
     let base = without_column(live, before, table, new, &on_new)?;
-    let now = Replica::of(live)?;
-    let lists = column_lists(&base, &now)?;
+    let lists = column_lists(live, &base)?;
     let mut listed = base;
-    for (view, (sql, _)) in &lists {
-        listed = listed.with_text(Kind::View, view, sql);
+    for (view, list) in &lists {
+        listed = listed.with_text(Kind::View, view, &list.sql);
     }
     // Without its list a view would pass the probe's name on, and break what stands on it.
     let on_old = mentions(&listed, table, old)?;
-    let before = Replica::of(&listed)?;
-    let mut renamed = Replica::of(&listed)?;
-    renamed.rename_column(table, old, new)?;
-    renamed.compile()?;
-    let turned: Vec<String> = worked_before(&listed, &before, &renamed)
-        .filter(|(_, was, is)| is.failure.is_none() && is.program != was.program)
-        .map(|(object, ..)| {
+    let replica = Replica::of(&listed)?;
+    replica.rename_column(table, old, new)?;
+    let renamed = replica.texts_of(&listed)?;
+    let turned: Vec<String> = compare(&listed, &renamed)?
+        .into_iter()
+        .filter(Compared::is_turned)
+        .map(|it| {
             format!(
                 "{} would still work, but mean something else, as it takes a column by its name without saying \
                  of which table",
-                object.spoken()
+                it.object.spoken()
             )
         })
         .collect();
     let mut schema = live.clone();
     for object in &mut schema.objects {
-        if object.is(Kind::Table, table) || (on_old.contains(&object.id()) && object.sql.is_some())
-        {
-            let text = renamed.text(object.kind, &object.name)?;
-            object.sql = Some(match lists.get(&object.name) {
-                Some((_, list)) if object.kind == Kind::View => {
-                    without_idle_list(&renamed, &now.usages[&object.id()], object, text, list)?
-                }
-                _ => text,
-            });
-        }
+        let named = object.is(Kind::Table, table) || on_old.contains(&object.id());
+        let text = renamed.find(object.kind, &object.name).filter(|_| named);
+        let Some(text) = text.and_then(|it| it.sql.clone()) else {
+            continue;
+        };
+        object.sql = Some(match lists.get(&object.name) {
+            Some(list) if object.kind == Kind::View => list.unless_idle(&replica, text)?,
+            _ => text,
+        });
     }
     let mut target = Target::of(schema, live, table)?;
     target.breaks.extend(turned);
@@ -94,10 +89,10 @@ pub fn rename_old(live: &Schema, before: Option<&str>, pair: &Pair) -> Result<Ta
 pub fn replace_old(live: &Schema, pair: &Pair) -> Result<Target> {
     let Pair { table, old, new } = pair;
     let on_old = dependents(live, table, old)?;
-    let now = Replica::of(live)?;
+    let now = Replica::of(&live.only(table))?;
     let not_null = now.table(table)?.expect_column(old)?.not_null;
     let base = without_column(live, None, table, old, &on_old)?;
-    let replica = Replica::of(&base)?;
+    let replica = Replica::of(&base.only(table))?;
     if not_null {
         replica.alter(table, &format!("ALTER COLUMN {new} SET NOT NULL"))?;
     }
@@ -118,23 +113,23 @@ pub fn remove_new(live: &Schema, before: Option<&str>, table: &Name, new: &Name)
 impl Target {
     /// Describes `schema`, and judges what every object of `live` makes of it.
     fn of(schema: Schema, live: &Schema, table: &Name) -> Result<Self> {
-        let (before, after) = (Replica::of(live)?, Replica::of(&schema)?);
-        let follow = followers(&before, &after);
+        let compared = compare(live, &schema)?;
         let mut breaks = Vec::new();
-        for (object, was, is) in worked_before(live, &before, &after) {
-            if let Some(failure) = &is.failure {
-                breaks.push(would_fail(object, failure));
-            } else if is.columns != was.columns && !follow.contains(&object.name) {
+        for it in &compared {
+            if let Some(failure) = &it.is.failure {
+                breaks.push(would_fail(it.object, failure));
+            } else if it.is.columns != it.was.columns && !it.follows() {
                 breaks.push(format!(
                     "{} would show other columns: {}",
-                    object.spoken(),
-                    quoted_list(&is.columns)
+                    it.object.spoken(),
+                    quoted_list(&it.is.columns)
                 ));
             }
         }
+        let replica = Replica::of(&schema.only_with_indexes(table))?;
         Ok(Self {
-            shadow: Shadow::of(&schema, live, table)?,
-            table: after.table(table)?,
+            table: replica.table(table)?,
+            shadow: Shadow::of(&replica, live, table)?,
             schema,
             breaks,
         })
@@ -155,11 +150,7 @@ fn without_column(
         return Ok(rest.with_text(Kind::Table, table, text));
     }
     // The table alone, since what else is broken in the file must not stop the ALTER.
-    let replica = Replica::of(
-        &rest
-            .clone()
-            .without(|object| !object.is(Kind::Table, table)),
-    )?;
+    let replica = Replica::of(&rest.only(table))?;
     replica
         .alter_soundly(table, &format!("DROP COLUMN {column}"))
         .map_err(|error| Error::WouldBreak {
@@ -174,39 +165,47 @@ fn without_column(
     Ok(rest.with_text(Kind::Table, table, &replica.text(Kind::Table, table)?))
 }
 
-/// Every view that neither has a list of its own nor follows the table, with a list of its column names, so that
-/// a rename below does not change them.
-fn column_lists(base: &Schema, now: &Replica) -> Result<BTreeMap<Name, (String, Range<usize>)>> {
-    let replica = Replica::of(base)?;
-    let follow = followers(now, &replica);
-    let views = base
-        .objects
-        .iter()
-        .filter(|object| object.kind == Kind::View && !follow.contains(&object.name));
-    Ok(views
-        .filter_map(|view| {
-            let usage = &replica.usages[&view.id()];
-            let sql = view.sql.as_deref().filter(|_| usage.failure.is_none())?;
-            Some((
-                view.name.clone(),
-                text::with_column_list(sql, &usage.columns)?,
-            ))
-        })
-        .collect())
+/// A view with a list of its column names behind its name.
+struct ColumnList {
+    view: Name,
+    /// The names.
+    columns: Vec<Name>,
+    /// The text of the view with them.
+    sql: String,
+    /// Where they stand in it.
+    place: Range<usize>,
 }
 
-/// The text of a view without the list that it was given, where its columns are called the same without.
-fn without_idle_list(
-    renamed: &Replica,
-    was: &Usage,
-    view: &Object,
-    text: String,
-    list: &Range<usize>,
-) -> Result<String> {
-    let mut plain = text.clone();
-    plain.replace_range(list.clone(), "");
-    let columns = renamed.view_columns(&view.name, &plain)?;
-    Ok(if columns == was.columns { plain } else { text })
+impl ColumnList {
+    /// A text of the view with the list in its place, or without where its columns are called the same then too.
+    fn unless_idle(&self, replica: &Replica, text: String) -> Result<String> {
+        let mut plain = text.clone();
+        plain.replace_range(self.place.clone(), "");
+        let columns = replica.view_columns(&self.view, &plain)?;
+        Ok(if columns == self.columns { plain } else { text })
+    }
+}
+
+/// Every view that neither has a list of its own nor follows the table, with a list of its column names, so that
+/// a rename below does not change them.
+fn column_lists(live: &Schema, base: &Schema) -> Result<BTreeMap<Name, ColumnList>> {
+    let compared = compare(base, live)?;
+    let follow = followers(&compared);
+    let views = compared
+        .into_iter()
+        .filter(|it| it.object.kind == Kind::View && !follow.contains(&it.object.name));
+    let listed = views.filter_map(|it| {
+        let view = it.object.name.clone();
+        let (sql, place) = text::with_column_list(it.object.sql.as_deref()?, &it.was.columns)?;
+        let list = ColumnList {
+            view: view.clone(),
+            columns: it.was.columns,
+            sql,
+            place,
+        };
+        Some((view, list))
+    });
+    Ok(listed.collect())
 }
 
 /// Fails with the names of the objects that use a column which is to go.

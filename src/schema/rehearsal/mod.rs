@@ -4,6 +4,7 @@
 //! `ALTER TABLE`, and its texts and what they use are compared before and after.
 
 mod add;
+mod comparison;
 mod contract;
 mod shadow;
 
@@ -13,8 +14,9 @@ use crate::error::Result;
 use crate::name::Name;
 
 use super::replica::Replica;
-use super::usage::Usage;
 use super::{Kind, Object, Schema, Table};
+
+use comparison::compare;
 
 pub use add::{Addition, TypeSource, add_column, redeclare};
 pub use contract::{remove_new, rename_old, replace_old};
@@ -76,18 +78,15 @@ fn dependents(schema: &Schema, table: &Name, column: &Name) -> Result<BTreeSet<(
     }
     let named = mentions(schema, table, column)?;
     let rest = schema.clone().without(|object| stands_on(object, &named));
-    let alone = rest
-        .clone()
-        .without(|object| !object.is(Kind::Table, table));
-    let alone = Replica::of(&alone)?;
+    let alone = Replica::of(&rest.only(table))?;
     alone.rename_column(table, column, &Name::from(PROBE[0]))?;
     let hidden = rest
         .clone()
         .with_text(Kind::Table, table, &alone.text(Kind::Table, table)?);
-    let (before, after) = (Replica::of(&rest)?, Replica::of(&hidden)?);
-    let silent = worked_before(&rest, &before, &after)
-        .filter(|(_, was, is)| is.failure.is_some() || is.program != was.program)
-        .map(|(object, ..)| object.id());
+    let silent = compare(&rest, &hidden)?
+        .into_iter()
+        .filter(|it| it.is.failure.is_some() || it.is_turned())
+        .map(|it| it.object.id());
     let silent: Vec<_> = silent.collect();
     Ok(named.into_iter().chain(silent).collect())
 }
@@ -95,34 +94,6 @@ fn dependents(schema: &Schema, table: &Name, column: &Name) -> Result<BTreeSet<(
 /// Whether the object is one of those, or a trigger on a view that is.
 fn stands_on(object: &Object, those: &BTreeSet<(Kind, Name)>) -> bool {
     those.contains(&object.id()) || those.contains(&(Kind::View, object.table.clone()))
-}
-
-/// The objects of both replicas that worked before, each with its usage before and after.
-fn worked_before<'a>(
-    schema: &'a Schema,
-    before: &'a Replica,
-    after: &'a Replica,
-) -> impl Iterator<Item = (&'a Object, &'a Usage, &'a Usage)> {
-    schema.objects.iter().filter_map(|object| {
-        let was = before.usages.get(&object.id())?;
-        let is = after.usages.get(&object.id())?;
-        was.failure.is_none().then_some((object, was, is))
-    })
-}
-
-/// The views that show a column more or less from one replica to the other: those that say `*`.
-fn followers(one: &Replica, other: &Replica) -> BTreeSet<Name> {
-    let views = one
-        .usages
-        .iter()
-        .filter(|((kind, _), _)| *kind == Kind::View);
-    let following = views.filter(|(id, usage)| {
-        other
-            .usages
-            .get(*id)
-            .is_some_and(|twin| twin.columns.len() != usage.columns.len())
-    });
-    following.map(|((_, view), _)| view.clone()).collect()
 }
 
 fn would_fail(object: &Object, failure: &str) -> String {

@@ -1,10 +1,12 @@
 //! The table of a target under another name, to be filled beside the live one.
 
+use std::collections::BTreeSet;
+
 use crate::error::{Error, Result};
 use crate::name::Name;
 
 use super::super::replica::Replica;
-use super::super::{Kind, Object, Schema, text};
+use super::super::{Kind, Schema, text};
 
 /// The name that the shadow table bears while it is filled.
 const SHADOW: &str = "_changeover_shadow";
@@ -23,21 +25,22 @@ pub struct Shadow {
 }
 
 impl Shadow {
-    /// SQLite itself renames the table on a replica: a CHECK or a generated column may call it by name.
-    pub(super) fn of(target: &Schema, live: &Schema, table: &Name) -> Result<Self> {
-        let own = |object: &Object| {
-            object.table == *table && matches!(object.kind, Kind::Table | Kind::Index)
-        };
-        let replica = Replica::of(&target.clone().without(|object| !own(object)))?;
+    /// SQLite itself renames the table, on a replica that holds it as it will be, with its indexes: a CHECK or a
+    /// generated column may call it by name.
+    pub(super) fn of(replica: &Replica, live: &Schema, table: &Name) -> Result<Self> {
         let name = Name::from(SHADOW);
         let before = replica.automatic_indexes(table)?;
         replica.alter(table, &format!("RENAME TO {name}"))?;
         let after = replica.automatic_indexes(&name)?;
-        let live_own = live.objects.iter().filter(|object| own(object));
-        let (automatic, made): (Vec<_>, Vec<_>) = live_own
+        let indexes = live
+            .objects
+            .iter()
+            .filter(|object| object.is_part_of(table));
+        let (automatic, made): (Vec<_>, Vec<_>) = indexes
             .filter(|object| object.kind == Kind::Index)
             .partition(|index| index.sql.is_none());
-        if automatic.iter().map(|index| &index.name).ne(&before) {
+        let known: BTreeSet<_> = automatic.iter().map(|index| &index.name).collect();
+        if known != before.iter().collect() {
             return Err(Error::NotSupported(format!(
                 "the indexes of table `{}` are not those that its text makes",
                 table.as_str()
