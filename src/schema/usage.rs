@@ -7,8 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OptionalExtension};
 
 use crate::error::Result;
 use crate::name::Name;
@@ -30,7 +30,7 @@ pub(super) struct Usage {
 /// The usage of every view, trigger and virtual table.
 pub(super) type Usages = BTreeMap<(Kind, Name), Usage>;
 
-/// Operations with their operands, those apart that name or count what has no meaning here.
+/// Operations with their operands; pages of the file by the name of what begins there.
 type Program = Vec<(String, [i64; 4])>;
 
 /// A program by the trigger that it is of; by none, the statement's own.
@@ -181,7 +181,13 @@ fn explain(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<(Option<N
     let mut rows = statement.query([])?;
     let mut programs: Vec<(Option<Name>, Program)> = Vec::new();
     while let Some(row) = rows.next()? {
-        let operation: String = row.get("opcode")?;
+        let mut operation: String = row.get("opcode")?;
+        let [mut p1, mut p2, mut p3, p5] = [
+            row.get("p1")?,
+            row.get("p2")?,
+            row.get("p3")?,
+            row.get("p5")?,
+        ];
         if row.get::<_, i64>("addr")? == 0 {
             programs.push((None, Program::new()));
         }
@@ -193,20 +199,32 @@ fn explain(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<(Option<N
         {
             *of = Some(trigger.into());
         }
-        // This one holds the number of the schema's version.
-        if operation != "Transaction" {
-            program.push((
-                operation,
-                [
-                    row.get("p1")?,
-                    row.get("p2")?,
-                    row.get("p3")?,
-                    row.get("p5")?,
-                ],
-            ));
+        // What stands where in the file depends on how long the texts of the schema are.
+        let page = match operation.as_str() {
+            "OpenRead" | "OpenWrite" | "ReopenIdx" => Some(&mut p2),
+            "Clear" => Some(&mut p1),
+            _ => None,
+        };
+        if let Some(page) = page {
+            operation = format!("{operation} {}", name_at(connection, *page)?);
+            *page = 0;
         }
+        if operation == "Transaction" {
+            // The number of the schema's version.
+            p3 = 0;
+        }
+        program.push((operation, [p1, p2, p3, p5]));
     }
     Ok(programs)
+}
+
+/// The table or index whose content begins at the page.
+fn name_at(connection: &Connection, page: i64) -> rusqlite::Result<String> {
+    let name = connection
+        .prepare_cached("SELECT name FROM sqlite_schema WHERE rootpage = ?1")?
+        .query_row([page], |row| row.get(0))
+        .optional()?;
+    Ok(name.unwrap_or_else(|| "sqlite_schema".to_owned()))
 }
 
 /// What SQLite says, without the statement that was made up to make it speak.

@@ -458,6 +458,12 @@ survive! {
         );
     two_hundred_tables_survive: "t7", "name" => "full_name",
         (0..200).map(|n| format!("CREATE TABLE t{n}(name TEXT UNIQUE, up REFERENCES t7(name)); INSERT INTO t{n} VALUES ('n{n}', NULL);")).collect::<String>();
+    a_hundred_tables_with_triggers_survive: "t7", "name" => "full_name",
+        (0..100).map(|n| format!(
+            "CREATE TABLE t{n}(id INTEGER PRIMARY KEY, name TEXT UNIQUE, up REFERENCES t7(id)); CREATE INDEX i{n} ON t{n}(name);
+             CREATE VIEW v{n} AS SELECT id, name FROM t{n};
+             CREATE TRIGGER g{n} AFTER UPDATE OF name ON t{n} BEGIN UPDATE t{n} SET up = NEW.id WHERE name = NEW.name; END;"
+        )).collect::<String>();
     many_batches_survive: "t", "v" => "w",
         "CREATE TABLE t(k, l COLLATE NOCASE, v, PRIMARY KEY(k, l DESC)) WITHOUT ROWID;
          WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i < 200)
