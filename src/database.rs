@@ -22,6 +22,9 @@ const LOG_KIB: i64 = 16 * 1024;
 /// The longest busy timeout that SQLite takes: 24 days.
 const LONGEST_WAIT: Duration = Duration::from_millis(i32::MAX.unsigned_abs() as u64);
 
+/// How many prepared statements are kept: those that read schema and ledger, and those of a batch.
+const STATEMENTS: usize = 64;
+
 /// A SQL statement with the values to bind to `?1`, `?2` …
 #[derive(Clone, Debug, PartialEq)]
 pub struct Statement {
@@ -132,6 +135,7 @@ impl Database {
         // The application's triggers answer to its own statements, not to ours.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
         let database = Self { connection };
         // The first look at the header: here a file that is no database shows.
         let journal: String =

@@ -285,8 +285,9 @@ impl Ledger {
 
 /// The key up to which the backfill of the change is done.
 pub fn cursor(connection: &Connection, change: i64) -> Result<Option<Position>> {
-    let mut statement = connection
-        .prepare("SELECT value FROM _changeover_cursor WHERE change_id = ?1 ORDER BY position")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT value FROM _changeover_cursor WHERE change_id = ?1 ORDER BY position",
+    )?;
     let position = statement.query_map([change], |row| row.get(0))?;
     let position = position.collect::<rusqlite::Result<Position>>()?;
     Ok((!position.is_empty()).then_some(position))
@@ -336,7 +337,7 @@ fn insert_entry(entry: Vec<(&'static str, Value)>) -> Step {
 /// The format of the ledger in the file, if there is one; 0 while another process is about to make it.
 fn format(connection: &Connection) -> Result<Option<i64>> {
     if !connection
-        .prepare("SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ?1")?
+        .prepare_cached("SELECT 1 FROM main.sqlite_schema WHERE type = 'table' AND name = ?1")?
         .exists([FORMAT])?
     {
         return Ok(None);
@@ -373,7 +374,7 @@ fn ledger_error(error: &refinery::Error) -> Error {
 }
 
 fn read_changes(connection: &Connection) -> Result<Vec<Change>> {
-    let mut statement = connection.prepare(
+    let mut statement = connection.prepare_cached(
         "SELECT id, table_name, old_column, new_column, asked_type, state, text_before, text_after, rows_migrated \
          FROM _changeover_changes ORDER BY id",
     )?;
@@ -394,7 +395,7 @@ fn read_changes(connection: &Connection) -> Result<Vec<Change>> {
 }
 
 fn read_history(connection: &Connection) -> Result<Vec<Entry>> {
-    let mut statement = connection.prepare(
+    let mut statement = connection.prepare_cached(
         "SELECT version, change_id, phase, name, table_schema, backward_compatible, rows_migrated, applied_at \
          FROM _changeover_history ORDER BY version",
     )?;

@@ -121,8 +121,9 @@ pub struct Schema {
 impl Schema {
     /// Reads the schema of the main database.
     pub fn read(connection: &Connection) -> Result<Self> {
-        let mut statement = connection
-            .prepare("SELECT type, name, tbl_name, sql FROM main.sqlite_schema ORDER BY rowid")?;
+        let mut statement = connection.prepare_cached(
+            "SELECT type, name, tbl_name, sql FROM main.sqlite_schema ORDER BY rowid",
+        )?;
         let mut rows = statement.query([])?;
         let mut objects = Vec::new();
         while let Some(row) = rows.next()? {
@@ -166,6 +167,12 @@ impl Schema {
             .all(|object| object.is(Kind::Table, table))
     }
 
+    /// Whether anything in it compiles to a program.
+    #[must_use]
+    pub fn has_programs(&self) -> bool {
+        self.objects.iter().any(Object::compiles)
+    }
+
     /// The table by itself.
     #[must_use]
     pub fn only(&self, table: &Name) -> Self {
@@ -205,7 +212,7 @@ pub fn schema_version(connection: &Connection) -> Result<i64> {
 
 /// The ordinary tables that have the column.
 pub fn tables_with(connection: &Connection, column: &Name) -> Result<Vec<Name>> {
-    let mut statement = connection.prepare(
+    let mut statement = connection.prepare_cached(
         "SELECT list.name FROM pragma_table_list AS list, pragma_table_xinfo(list.name, 'main') AS info \
          WHERE list.schema = 'main' AND list.type = 'table' AND lower(info.name) = lower(?1) ORDER BY list.name",
     )?;

@@ -98,8 +98,17 @@ impl Table {
     /// Fails with [`Error::NoSuchTable`], which names the nearest there is, or with
     /// [`Error::NotAnOrdinaryTable`] for views, virtual tables and what SQLite keeps for itself.
     pub fn read(connection: &Connection, table: &Name) -> Result<Self> {
+        let refuse = |kind| {
+            Err(Error::NotAnOrdinaryTable {
+                name: table.clone(),
+                kind,
+            })
+        };
+        if table.is_sqlites() {
+            return refuse("SQLite's own");
+        }
         let found = connection
-            .prepare("SELECT name, type, wr, strict FROM pragma_table_list WHERE schema = 'main' AND lower(name) = lower(?1)")?
+            .prepare_cached("SELECT name, type, wr, strict FROM pragma_table_list(?1) WHERE schema = 'main' AND lower(name) = lower(?1)")?
             .query_row([table], |row| {
                 Ok((row.get::<_, Name>(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?))
             });
@@ -113,15 +122,8 @@ impl Table {
             }
             Err(error) => return Err(error.into()),
         };
-        let refuse = |kind| {
-            Err(Error::NotAnOrdinaryTable {
-                name: table.clone(),
-                kind,
-            })
-        };
         match kind.as_str() {
             "table" if name.is_ours() => return refuse("changeover's own"),
-            "table" if name.is_sqlites() => return refuse("SQLite's own"),
             "table" => {}
             "view" => return refuse("a view"),
             "virtual" => return refuse("a virtual table"),
@@ -285,7 +287,7 @@ impl Table {
 
 /// The columns of a table or a view. Fails where SQLite cannot make sense of the view.
 pub(super) fn columns(connection: &Connection, table: &Name) -> Result<Vec<Column>> {
-    let mut statement = connection.prepare(
+    let mut statement = connection.prepare_cached(
         "SELECT name, type, \"notnull\", dflt_value, pk, hidden FROM pragma_table_xinfo(?1, 'main')",
     )?;
     let rows = statement.query_map([table], |row| {
@@ -304,10 +306,10 @@ pub(super) fn columns(connection: &Connection, table: &Name) -> Result<Vec<Colum
 }
 
 fn indexes(connection: &Connection, table: &Name) -> Result<Vec<Index>> {
-    let mut list = connection.prepare(
+    let mut list = connection.prepare_cached(
         "SELECT name, \"unique\", origin, partial FROM pragma_index_list(?1, 'main') ORDER BY seq",
     )?;
-    let mut columns = connection.prepare(
+    let mut columns = connection.prepare_cached(
         "SELECT name, \"desc\", coll FROM pragma_index_xinfo(?1, 'main') WHERE key ORDER BY seqno",
     )?;
     let rows = list.query_map([table], |row| {
@@ -331,7 +333,7 @@ fn indexes(connection: &Connection, table: &Name) -> Result<Vec<Index>> {
 }
 
 fn references(connection: &Connection, table: &Name) -> Result<Vec<Reference>> {
-    let mut statement = connection.prepare(
+    let mut statement = connection.prepare_cached(
         "SELECT id, \"table\", \"from\", \"to\", on_update, on_delete \
          FROM pragma_foreign_key_list(?1, 'main') ORDER BY id, seq",
     )?;

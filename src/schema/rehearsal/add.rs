@@ -160,40 +160,27 @@ fn changes(schema: &Schema, wider: &Schema, column: &Name) -> Result<(Vec<String
 /// The objects for which the name of the new column means something already: a string in double quotes, a column
 /// that a NATURAL JOIN or a USING takes. With a name that means nothing they compile to another program.
 fn captures(schema: &Schema, table: &Name, column: &Name, definition: &str) -> Result<Vec<String>> {
-    let probe = Name::from(PROBE[0]);
     let with = |part: &Schema, name: &Name| -> Result<Replica> {
         let replica = Replica::of(part)?;
         replica.alter(table, &format!("ADD COLUMN {name} {definition}"))?;
         Ok(replica)
     };
-    let means_more = |part: &Schema| -> Result<bool> {
+    let probe = Name::from(PROBE[0]);
+    let mut captured = captured_within(schema, table, |part| {
         let program = |name| with(part, name)?.table_usage(table);
         Ok(program(&probe)?.program != program(column)?.program)
-    };
-    let mut captured = Vec::new();
-    if means_more(&schema.only(table))? {
-        captured.push(format!("table `{}`", table.as_str()));
-    } else {
-        let parts = schema
-            .objects
-            .iter()
-            .filter(|object| object.is_part_of(table));
-        for index in parts.filter(|part| part.kind == Kind::Index && part.sql.is_some()) {
-            let one = |object: &Object| object == index || object.is(Kind::Table, table);
-            if means_more(&schema.clone().without(|object| !one(object)))? {
-                captured.push(index.spoken());
-            }
-        }
+    })?;
+    if schema.has_programs() {
+        let named = |name: &Name| -> Result<Schema> {
+            let text = with(&schema.only(table), name)?.text(Kind::Table, table)?;
+            Ok(schema.clone().with_text(Kind::Table, table, &text))
+        };
+        let (free, named) = (named(&probe)?, named(column)?);
+        let turned = compare(&free, &named)?
+            .into_iter()
+            .filter(Compared::is_turned);
+        captured.extend(turned.map(|it| it.object.spoken()));
     }
-    let named = |name: &Name| -> Result<Schema> {
-        let text = with(&schema.only(table), name)?.text(Kind::Table, table)?;
-        Ok(schema.clone().with_text(Kind::Table, table, &text))
-    };
-    let (free, named) = (named(&probe)?, named(column)?);
-    let turned = compare(&free, &named)?
-        .into_iter()
-        .filter(Compared::is_turned);
-    captured.extend(turned.map(|it| it.object.spoken()));
     let column = column.as_str();
     let sentence = |object| {
         format!(
@@ -202,4 +189,27 @@ fn captures(schema: &Schema, table: &Name, column: &Name, definition: &str) -> R
         )
     };
     Ok(captured.into_iter().map(sentence).collect())
+}
+
+/// The table, or else those of its indexes, in whose own text the name means something: each is tried by itself.
+fn captured_within(
+    schema: &Schema,
+    table: &Name,
+    means_something: impl Fn(&Schema) -> Result<bool>,
+) -> Result<Vec<String>> {
+    if means_something(&schema.only(table))? {
+        return Ok(vec![format!("table `{}`", table.as_str())]);
+    }
+    let mut captured = Vec::new();
+    let parts = schema
+        .objects
+        .iter()
+        .filter(|object| object.is_part_of(table));
+    for index in parts.filter(|part| part.kind == Kind::Index && part.sql.is_some()) {
+        let one = |object: &Object| object == index || object.is(Kind::Table, table);
+        if means_something(&schema.clone().without(|object| !one(object)))? {
+            captured.push(index.spoken());
+        }
+    }
+    Ok(captured)
 }

@@ -32,7 +32,7 @@ impl Compared<'_> {
 /// The views, triggers and virtual tables of `before` that work there and stand in `after` too. What does not
 /// work to begin with is nobody's concern.
 pub(super) fn compare<'a>(before: &'a Schema, after: &Schema) -> Result<Vec<Compared<'a>>> {
-    if !before.objects.iter().any(Object::compiles) {
+    if !before.has_programs() {
         return Ok(Vec::new());
     }
     let (mut was, mut is) = (Replica::of(before)?.usages, Replica::of(after)?.usages);
