@@ -226,7 +226,9 @@ impl View<'_> {
 fn agreement(table: &Table, old: &Name, new: &Name) -> Result<Agreement> {
     let declared = |name| Ok::<_, Error>(&table.expect_column(name)?.declared_type);
     let (from, to) = (declared(old)?, declared(new)?);
-    let keeps_types = to.is_empty() || to.eq_ignore_ascii_case("any") || same_type(from, to);
+    // ANY keeps every value as it is in a STRICT table; elsewhere it is a word like any other, and numeric.
+    let takes_any = to.is_empty() || (table.strict && to.eq_ignore_ascii_case("any"));
+    let keeps_types = takes_any || same_type(from, to);
     Ok(Agreement {
         pair: Pair {
             table: table.name.clone(),

@@ -39,7 +39,8 @@ impl Agreement {
     fn differ(&self) -> String {
         let Pair { old, new, .. } = &self.pair;
         if self.converts {
-            format!("{old} COLLATE BINARY IS NOT {new}")
+            // A `+` takes the type from a column, so that its value is compared as the other column would store it.
+            format!("(+{old} COLLATE BINARY IS NOT {new} AND {old} COLLATE BINARY IS NOT +{new})")
         } else {
             format!(
                 "({old} COLLATE BINARY IS NOT {new} \

@@ -325,6 +325,41 @@ fn type_of_the_column_can_be_asked_for() {
 }
 
 #[test]
+fn values_that_the_new_type_converts_agree() {
+    for (from, to, value, stored) in [
+        ("", "TEXT", "7", "'7'"),
+        ("BLOB", "TEXT", "1.5", "'1.5'"),
+        ("", "INTEGER", "'007'", "7"),
+        ("TEXT", "INTEGER", "'007'", "7"),
+        ("INTEGER", "TEXT", "7", "'7'"),
+        ("REAL", "INTEGER", "1.0", "1"),
+        ("REAL", "ANY", "1.0", "1"),
+    ] {
+        let folder = Folder::new();
+        let db = folder.made(&format!(
+            "CREATE TABLE t(a {from}); INSERT INTO t VALUES ({value}), (NULL)"
+        ));
+        let expand = format!(
+            r#"{{"type": "migrate", "phase": "expand", "table": "t", "add_column": "b", "from": "a", "column_type": "{to}"}}"#
+        );
+        assert_eq!(reply(&db, &expand)["version"], 1, "{from} to {to}");
+        for (message, kind) in [
+            (
+                r#"{"type": "migrate", "phase": "migrate_data", "from": "a", "to": "b"}"#,
+                "data_migrated",
+            ),
+            (
+                r#"{"type": "migrate", "phase": "contract", "table": "t", "remove_column": "a"}"#,
+                "migration_applied",
+            ),
+        ] {
+            assert_eq!(reply(&db, message)["type"], kind, "{from} to {to}");
+        }
+        assert_eq!(texts(&db, "SELECT quote(b) FROM t"), [stored, "NULL"]);
+    }
+}
+
+#[test]
 fn expand_takes_the_type_of_the_column_that_it_is_told() {
     let folder = Folder::new();
     let db = folder.made("CREATE TABLE t(id INTEGER PRIMARY KEY, a VARCHAR(20), b BLOB, c AS (a))");
