@@ -189,16 +189,14 @@ fn explain(connection: &Connection, sql: &str) -> rusqlite::Result<Vec<(Option<N
             row.get("p5")?,
         ];
         if row.get::<_, i64>("addr")? == 0 {
-            programs.push((None, Program::new()));
+            // Further on the same words are a string of the trigger's own.
+            let mark = row.get::<_, Option<String>>("p4").ok().flatten();
+            let trigger = mark.as_deref().and_then(|it| it.strip_prefix(TRIGGER));
+            programs.push((trigger.map(Name::from), Program::new()));
         }
-        let Some((of, program)) = programs.last_mut() else {
+        let Some((_, program)) = programs.last_mut() else {
             continue;
         };
-        if let Ok(Some(mark)) = row.get::<_, Option<String>>("p4")
-            && let Some(trigger) = mark.strip_prefix(TRIGGER)
-        {
-            *of = Some(trigger.into());
-        }
         // What stands where in the file depends on how long the texts of the schema are.
         let page = match operation.as_str() {
             "OpenRead" | "OpenWrite" | "ReopenIdx" => Some(&mut p2),
@@ -248,11 +246,14 @@ mod tests {
                 "CREATE TABLE t(a); CREATE TABLE u(a);
                  CREATE TRIGGER \"one \"\"1\" AFTER UPDATE OF a ON t BEGIN SELECT 1; END;
                  CREATE TRIGGER two AFTER INSERT ON t BEGIN INSERT INTO u VALUES (NEW.a); END;
+                 CREATE TRIGGER sly AFTER INSERT ON t BEGIN SELECT '-- TRIGGER two'; END;
                  CREATE TRIGGER deep AFTER INSERT ON u BEGIN SELECT 1, 2, 3; END;",
             )
             .unwrap();
         let usages = usages(&connection, &Schema::read(&connection).unwrap()).unwrap();
         let length = |name: &str| usages[&(Kind::Trigger, name.into())].program.len();
-        assert!(length("one \"1") > 0 && length("two") > 0 && length("deep") > 0);
+        for trigger in ["one \"1", "two", "sly", "deep"] {
+            assert!(length(trigger) > 0, "{trigger}");
+        }
     }
 }
