@@ -235,6 +235,9 @@ pub enum Error {
         /// The keys of the first of them.
         examples: Vec<String>,
     },
+    /// A row would violate a constraint of the table with the value that it is to get.
+    #[error("the rows do not allow it: {0}")]
+    Constraint(String),
     /// The rebuild came out otherwise than rehearsed, and was rolled back.
     #[error("the outcome is not the rehearsed one, so it was rolled back:\n{}", bullets(.0))]
     Unexpected(Vec<String>),
@@ -291,7 +294,8 @@ impl Error {
             | Self::NothingToAbort(_)
             | Self::WouldBreak { .. }
             | Self::Disagreement { .. }
-            | Self::WouldLose { .. } => Code::PreconditionFailed,
+            | Self::WouldLose { .. }
+            | Self::Constraint(_) => Code::PreconditionFailed,
         }
     }
 
@@ -356,6 +360,7 @@ impl Error {
             Self::WouldLose { .. } => {
                 "keep them with winner `new` (--winner new), or drop them with winner `old`"
             }
+            Self::Constraint(_) => "mend the rows, and run the same again",
             Self::Unexpected(_) => "nothing was changed; please report this with the schema",
             Self::LedgerTooNew { .. } => {
                 "use a changeover at least as new as the one that wrote it"
@@ -391,6 +396,7 @@ impl From<rusqlite::Error> for Error {
                 Self::ReadOnly(says(&error))
             }
             Some(Sqlite::DiskFull) => Self::DiskFull,
+            Some(Sqlite::ConstraintViolation) => Self::Constraint(says(&error)),
             // The file beside a WAL could not grow.
             Some(Sqlite::SystemIoFailure)
                 if error.sqlite_error().map(|it| it.extended_code)

@@ -809,6 +809,22 @@ fn abort_that_would_lose_values_is_refused_until_one_side_wins() {
 }
 
 #[test]
+fn value_that_a_constraint_does_not_allow_is_refused() {
+    let folder = Folder::new();
+    let db = folder.made("CREATE TABLE t(name TEXT UNIQUE); INSERT INTO t VALUES ('a'), ('b')");
+    words(&db, "expand t code --from name").done();
+    words(&db, "migrate-data name code").done();
+    execute(&db, "UPDATE t SET code = 'b' WHERE name = 'a'");
+    let sentence = "the rows do not allow it: UNIQUE constraint failed: t.name";
+    refused(&db, "contract t name --winner new", 3, 22, sentence);
+    words(&db, "contract t name --winner old").done();
+    let folder = Folder::new();
+    let strict = folder.made("CREATE TABLE t(name TEXT) STRICT; INSERT INTO t VALUES ('a')");
+    words(&strict, "expand t code --from name --type INTEGER").done();
+    words(&strict, "migrate-data name code").failed(3, "cannot store TEXT value in INTEGER");
+}
+
+#[test]
 fn data_migration_of_rows_that_disagree_is_refused_before_a_row_is_touched() {
     for (winner, held) in [("old", "a"), ("new", "b")] {
         let folder = Folder::new();
