@@ -825,6 +825,22 @@ fn value_that_a_constraint_does_not_allow_is_refused() {
 }
 
 #[test]
+fn winner_that_other_tables_do_not_refer_to_is_refused() {
+    let folder = Folder::new();
+    let db = folder.made(
+        "CREATE TABLE t(name TEXT UNIQUE); INSERT INTO t VALUES ('a'), ('b');
+         CREATE TABLE child(name REFERENCES t(name) ON UPDATE CASCADE); INSERT INTO child VALUES ('a')",
+    );
+    words(&db, "expand t code --from name").done();
+    words(&db, "migrate-data name code").done();
+    execute(&db, "UPDATE t SET code = 'c' WHERE name = 'a'");
+    let sentence =
+        "the rows do not allow it: foreign keys of `child` would be violated otherwise than today";
+    refused(&db, "contract t name --winner new", 3, 22, sentence);
+    words(&db, "contract t name --winner old").done();
+}
+
+#[test]
 fn data_migration_of_rows_that_disagree_is_refused_before_a_row_is_touched() {
     for (winner, held) in [("old", "a"), ("new", "b")] {
         let folder = Folder::new();
