@@ -1,6 +1,7 @@
 //! Abort: whether it may be, and the plan for it.
 
 use crate::error::{Error, Result};
+use crate::ledger::Change;
 use crate::phase::{Phase, State};
 use crate::plan;
 use crate::request::Abort;
@@ -10,7 +11,12 @@ use super::{Asked, View, agreement};
 
 impl View<'_> {
     pub(super) fn abort(&self, asked: &Abort) -> Result<Asked> {
-        let table = self.table(&asked.table)?;
+        let table = match (self.table(&asked.table), self.ledger.open_on(&asked.table)) {
+            (Err(Error::NoSuchTable { .. }), Some(change)) => {
+                return Ok(self.record_gone(change, &format!("{} ()", change.table.as_str())));
+            }
+            (table, _) => table?,
+        };
         let Some(change) = self.ledger.open_on(&table.name) else {
             let mut changes = self.ledger.changes.iter().rev();
             let latest = changes.find(|change| change.table == table.name);
@@ -21,7 +27,9 @@ impl View<'_> {
                 _ => Err(Error::NothingToAbort(table.name)),
             };
         };
-        table.expect_column(&change.new)?;
+        if table.column(&change.new).is_none() {
+            return Ok(self.record_gone(change, &table.summary()));
+        }
         let target = remove_new(
             &self.schema,
             self.text_before(change),
@@ -52,5 +60,11 @@ impl View<'_> {
             records,
         );
         Ok(self.planned(plan, change.id))
+    }
+
+    /// Someone else took the new column out of the file: all that is left of the change is its record.
+    fn record_gone(&self, change: &Change, schema: &str) -> Asked {
+        let records = self.ledger.ended(change, Phase::Abort, schema);
+        self.planned(plan::record_gone(&change.table, records), change.id)
     }
 }

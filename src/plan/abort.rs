@@ -54,3 +54,19 @@ pub fn abort(
         })],
     }
 }
+
+/// One transaction: the ledger's `records` alone, where the new column is gone already.
+#[must_use]
+pub fn record_gone(table: &Name, records: Vec<Step>) -> Plan {
+    Plan {
+        phase: Phase::Abort,
+        table: table.clone(),
+        warnings: vec!["the new column is gone already: only the record is written".to_owned()],
+        stages: vec![Stage::Once(Transaction {
+            purpose: "record that the change is undone".to_owned(),
+            foreign_keys: ForeignKeys::Off,
+            steps: records,
+            outcome: None,
+        })],
+    }
+}

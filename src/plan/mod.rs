@@ -20,7 +20,7 @@ use crate::name::Name;
 use crate::phase::Phase;
 use crate::schema::{Schema, Table};
 
-pub use abort::abort;
+pub use abort::{abort, record_gone};
 pub use agreement::Agreement;
 pub use backfill::{Position, Records, Walk, migrate_data};
 pub use contract::{contract, target};
