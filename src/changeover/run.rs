@@ -103,7 +103,9 @@ impl Changeover {
             })?;
         let rows = rows.unsigned_abs();
         tell(observer, &Event::BackfillStarted { rows })?;
-        let mut after = ledger::cursor(connection, planned.change)?;
+        // An application may have given the table another key since: then the walk begins anew.
+        let mut after =
+            ledger::cursor(connection, planned.change)?.filter(|position| walk.fits(position));
         let mut passed = 0;
         loop {
             let boundary = walk.boundary(after.as_ref(), self.options.batch_rows);

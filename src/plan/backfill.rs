@@ -115,6 +115,17 @@ impl Walk {
         self.steps((!range.sql.is_empty()).then_some(&range))
     }
 
+    /// Whether the position has a value for each column of the key.
+    #[must_use]
+    pub fn fits(&self, position: &Position) -> bool {
+        position.len()
+            == match &self.agreement.key {
+                Key::Rowid { .. } => 1,
+                Key::Columns(columns) => columns.len(),
+                Key::None => 0,
+            }
+    }
+
     /// Finds the key of the `size`th row behind `after`, which is none near the end of the table. A table
     /// whose rows have no key is one batch.
     #[must_use]

@@ -767,6 +767,24 @@ fn change_whose_column_or_table_someone_else_dropped_can_be_aborted() {
     }
 }
 
+#[test]
+fn data_migration_begins_anew_where_the_table_got_another_key() {
+    let folder = Folder::new();
+    let db = folder.made(
+        "CREATE TABLE t(k, l, name TEXT, PRIMARY KEY(k, l)) WITHOUT ROWID; INSERT INTO t VALUES (1, 1, 'a'), (2, 2, 'b')",
+    );
+    words(&db, "expand t code --from name").done();
+    // As a run leaves it that was killed behind its first batch.
+    execute(
+        &db,
+        "UPDATE _changeover_changes SET state = 'migrating'; INSERT INTO _changeover_cursor VALUES (1, 0, 1), (1, 1, 1);
+         CREATE TABLE kept AS SELECT * FROM t; DROP TABLE t; CREATE TABLE t(k, l, name TEXT, code TEXT);
+         INSERT INTO t SELECT * FROM kept; DROP TABLE kept",
+    );
+    words(&db, "migrate-data name code --batch-rows 1").done();
+    assert_eq!(texts(&db, "SELECT code FROM t"), ["a", "b"]);
+}
+
 /// A migrated change, on which applications wrote what the two columns do not agree on.
 fn disagreeing(folder: &Folder) -> PathBuf {
     let db = folder.made("CREATE TABLE users(id INTEGER PRIMARY KEY, name TEXT)");
