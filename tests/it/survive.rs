@@ -228,6 +228,12 @@ survive! {
     foreign_keys_to_the_very_key_survive: "t", "id" => "number",
         "CREATE TABLE t(id INTEGER PRIMARY KEY, b); CREATE TABLE c(id REFERENCES t, x REFERENCES t(id));
          INSERT INTO t VALUES (1, 'a'), (2, 'b'); INSERT INTO c VALUES (1, 1), (2, 1)";
+    foreign_keys_of_a_table_with_indexes_triggers_and_views_survive: "t", "id" => "number",
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, b); CREATE TABLE c(x REFERENCES t(id), y TEXT);
+         CREATE INDEX i ON c(x, y); CREATE UNIQUE INDEX u ON c(y) WHERE x > 0; CREATE TABLE log(x);
+         CREATE TRIGGER a AFTER INSERT ON c BEGIN INSERT INTO log SELECT x FROM c WHERE y = NEW.y; END;
+         CREATE VIEW v AS SELECT x, count(*) AS n FROM c GROUP BY x;
+         INSERT INTO t VALUES (1, 'a'), (2, 'b'); INSERT INTO c VALUES (1, 'x'), (2, 'y')";
     foreign_keys_to_itself_survive: "t", "parent" => "boss",
         "CREATE TABLE t(id INTEGER PRIMARY KEY, parent INTEGER REFERENCES t(id) ON DELETE CASCADE, other REFERENCES t);
          INSERT INTO t VALUES (1, 3, NULL), (2, 1, 2), (3, NULL, 1)";

@@ -91,8 +91,12 @@ fn dependents(schema: &Schema, table: &Name, column: &Name) -> Result<BTreeSet<(
     Ok(named.into_iter().chain(silent).collect())
 }
 
-/// Whether the object is one of those, or a trigger on a view that is.
+/// Whether the object is one of those, or a trigger on a view that is. Never an ordinary table: it can name a column
+/// of another in a foreign key alone, which a replica does not look up, and its indexes and triggers need it.
 fn stands_on(object: &Object, those: &BTreeSet<(Kind, Name)>) -> bool {
+    if object.kind == Kind::Table && !object.is_virtual() {
+        return false;
+    }
     those.contains(&object.id()) || those.contains(&(Kind::View, object.table.clone()))
 }
 
