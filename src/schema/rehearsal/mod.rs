@@ -20,7 +20,7 @@ use comparison::compare;
 
 pub use add::{Addition, TypeSource, add_column, redeclare};
 pub use contract::{remove_new, rename_old, replace_old};
-pub use shadow::Shadow;
+pub use shadow::{SHADOW, Shadow};
 
 /// A table and the two columns of a change on it.
 #[derive(Clone, Debug, Eq, PartialEq)]

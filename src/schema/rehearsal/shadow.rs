@@ -9,7 +9,7 @@ use super::super::replica::Replica;
 use super::super::{Kind, Schema, text};
 
 /// The name that the shadow table bears while it is filled.
-const SHADOW: &str = "_changeover_shadow";
+pub const SHADOW: &str = "_changeover_shadow";
 
 /// A table with the target's columns, constraints and indexes, all under names of our own.
 #[derive(Debug)]
