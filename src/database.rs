@@ -109,9 +109,19 @@ pub enum ForeignKeys {
     Off,
 }
 
+/// When a commit in WAL mode is on the disk.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Durability {
+    /// Before it returns: what is answered then outlives a power cut.
+    AtOnce,
+    /// With a later one. The file is consistent all the same; a power cut may take back the last commits.
+    Later,
+}
+
 /// A SQLite file and our one connection to it.
 pub struct Database {
     connection: Connection,
+    is_wal: bool,
 }
 
 impl Database {
@@ -136,28 +146,16 @@ impl Database {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
-        let database = Self { connection };
         // The first look at the header: here a file that is no database shows.
         let journal: String =
-            database
-                .connection
-                .pragma_query_value(None, "journal_mode", |row| row.get(0))?;
-        database
-            .connection
-            .query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-        if journal == "wal" {
-            // In WAL mode a commit need not reach the disk to leave the file consistent.
-            database
-                .connection
-                .pragma_update(None, "synchronous", "NORMAL")?;
-            let page: i64 = database
-                .connection
-                .pragma_query_value(None, "page_size", |row| row.get(0))?;
-            database
-                .connection
-                .pragma_update(None, "wal_autocheckpoint", LOG_KIB * 1024 / page)?;
+            connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+        let is_wal = journal == "wal";
+        if is_wal {
+            let page: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+            connection.pragma_update(None, "wal_autocheckpoint", LOG_KIB * 1024 / page)?;
         }
-        Ok(database)
+        Ok(Self { connection, is_wal })
     }
 
     /// The connection, for queries.
@@ -186,6 +184,7 @@ impl Database {
     pub fn write<T>(
         &self,
         foreign_keys: ForeignKeys,
+        durability: Durability,
         work: impl FnOnce(&Connection) -> Result<T>,
     ) -> Result<T> {
         // Before the transaction, which must not begin under the other rule. Unlike the PRAGMA it leaves
@@ -194,19 +193,24 @@ impl Database {
             DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY,
             foreign_keys == ForeignKeys::On,
         )?;
+        let synchronous = match durability {
+            Durability::Later if self.is_wal => "NORMAL",
+            Durability::Later | Durability::AtOnce => "FULL",
+        };
+        self.connection
+            .pragma_update(None, "synchronous", synchronous)?;
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
         let outcome = work(&self.connection).and_then(|value| {
             self.connection.execute_batch("COMMIT")?;
             Ok(value)
         });
-        if outcome.is_err() {
-            self.roll_back()?;
-            // Whatever else the work had switched on goes too.
-            self.connection.execute_batch(
+        outcome.inspect_err(|_| {
+            // Whatever else the work had switched on goes too. What failed first is what is told.
+            let _ = self.roll_back();
+            let _ = self.connection.execute_batch(
                 "PRAGMA writable_schema = RESET; PRAGMA ignore_check_constraints = OFF",
-            )?;
-        }
-        outcome
+            );
+        })
     }
 
     /// Ends the transaction, if some error has not ended it already.

@@ -21,6 +21,14 @@ mod embedded {
 /// Where refinery keeps which migrations of the ledger itself have run.
 const FORMAT: &str = "_changeover_ledger_format";
 
+/// All tables of the ledger, those that refer to others first.
+const TABLES: [&str; 4] = [
+    "_changeover_cursor",
+    "_changeover_history",
+    "_changeover_changes",
+    FORMAT,
+];
+
 /// A change: one old column giving way to one new one.
 #[derive(Clone, Debug)]
 pub struct Change {
@@ -119,13 +127,7 @@ impl Ledger {
         if let Some(open) = self.changes.iter().find(|change| change.state.is_open()) {
             return Err(Error::ForgetOpen(open.table.clone()));
         }
-        let tables = [
-            "_changeover_cursor",
-            "_changeover_history",
-            "_changeover_changes",
-            FORMAT,
-        ];
-        Ok(tables
+        Ok(TABLES
             .map(|table| Statement::new(format!("DROP TABLE {table}")))
             .into())
     }
@@ -281,6 +283,20 @@ impl Ledger {
             ("name", Value::Text(name.to_owned())),
         ]
     }
+}
+
+/// What bears a name like the ledger's own tables in the file, and is none of them.
+pub fn strangers(connection: &Connection) -> Result<Vec<Name>> {
+    let mut statement = connection.prepare("SELECT name, tbl_name FROM main.sqlite_schema")?;
+    let rows = statement.query_map([], |row| {
+        Ok((row.get::<_, Name>(0)?, row.get::<_, Name>(1)?))
+    })?;
+    let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    let known = |name: &Name| TABLES.contains(&name.as_str());
+    let strange = rows
+        .into_iter()
+        .filter(|(name, table)| name.is_ours() && !known(table));
+    Ok(strange.map(|(name, _)| name).collect())
 }
 
 /// The key up to which the backfill of the change is done.

@@ -1,7 +1,7 @@
 //! Expand: whether it may be, and the plan for it.
 
 use crate::error::{Error, Result};
-use crate::ledger::Change;
+use crate::ledger::{Change, strangers};
 use crate::name::Name;
 use crate::phase::{Phase, State};
 use crate::plan::{self, Plan};
@@ -45,6 +45,12 @@ impl View<'_> {
             return Err(Error::NotSupported(format!(
                 "column `{}` bears a name that begins like changeover's own",
                 ours.as_str()
+            )));
+        }
+        if let Some(stranger) = strangers(self.connection)?.first() {
+            return Err(Error::NotSupported(format!(
+                "`{}` is in the file and bears a name that begins like changeover's own",
+                stranger.as_str()
             )));
         }
         if let Some(open) = self.ledger.open_on(&table.name) {

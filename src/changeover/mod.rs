@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::database::{Database, ForeignKeys};
+use crate::database::{Database, Durability, ForeignKeys};
 use crate::error::{Error, Result};
 use crate::event::Observer;
 use crate::ledger::{Change, Entry, Ledger};
@@ -104,12 +104,13 @@ impl Changeover {
 
     /// Takes the ledger out of a file that has no open change.
     pub fn forget(&mut self) -> Result<()> {
-        self.database.write(ForeignKeys::Off, |connection| {
-            for statement in Ledger::read(connection)?.forget(connection)? {
-                statement.run(connection)?;
-            }
-            Ok(())
-        })
+        self.database
+            .write(ForeignKeys::Off, Durability::AtOnce, |connection| {
+                for statement in Ledger::read(connection)?.forget(connection)? {
+                    statement.run(connection)?;
+                }
+                Ok(())
+            })
     }
 
     fn snapshot<T>(&self, judge: impl FnOnce(&View<'_>) -> Result<T>) -> Result<T> {

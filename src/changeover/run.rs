@@ -3,13 +3,13 @@
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-use crate::database::{Statement, literal};
+use crate::database::{Durability, Statement, literal};
 use crate::error::{Error, Result};
 use crate::event::{Event, Observer};
 use crate::ledger::{self, Entry, Ledger};
 use crate::name::Name;
 use crate::plan::{Expect, Outcome, Position, Stage, Step, Transaction, Walk};
-use crate::schema::{Schema, Table, differences};
+use crate::schema::{SHADOW, Schema, Table, differences};
 
 use super::{Asked, Changeover, Planned, View};
 
@@ -76,22 +76,24 @@ impl Changeover {
     }
 
     fn once(&self, planned: &Planned, transaction: &Transaction) -> Result<Ran> {
-        self.database.write(transaction.foreign_keys, |connection| {
-            if !planned.is_fresh(connection)? {
-                return Ok(Ran::Stale);
-            }
-            match &transaction.outcome {
-                None => perform_all(&transaction.steps, connection)?,
-                Some(outcome) => {
-                    let table = &planned.plan.table;
-                    let before = dangling(connection, table)?;
-                    perform_all(&transaction.steps, connection)?;
-                    expect_outcome(outcome, connection)?;
-                    expect_violations(&before, &dangling(connection, &outcome.table.name)?)?;
+        self.database
+            .write(transaction.foreign_keys, Durability::AtOnce, |connection| {
+                if !planned.is_fresh(connection)? {
+                    return Ok(Ran::Stale);
                 }
-            }
-            Ok(Ran::Done)
-        })
+                match &transaction.outcome {
+                    None => perform_all(&transaction.steps, connection)?,
+                    Some(outcome) => {
+                        let table = &planned.plan.table;
+                        let before = dangling(connection, table)?;
+                        perform_all(&transaction.steps, connection)
+                            .map_err(|error| of_the_table(error, table))?;
+                        expect_outcome(outcome, connection)?;
+                        expect_violations(&before, &dangling(connection, &outcome.table.name)?)?;
+                    }
+                }
+                Ok(Ran::Done)
+            })
     }
 
     fn batches(&self, planned: &Planned, walk: &Walk, observer: &mut Observer<'_>) -> Result<Ran> {
@@ -113,19 +115,21 @@ impl Changeover {
                 Some(boundary) => position(&boundary, connection)?,
                 None => None,
             };
-            let ran = self.database.write(walk.foreign_keys, |connection| {
-                if !planned.is_fresh(connection)? {
-                    return Ok(Ran::Stale);
-                }
-                perform_all(&walk.batch(after.as_ref(), upto.as_ref()), connection)?;
-                for statement in upto
-                    .iter()
-                    .flat_map(|it| ledger::move_cursor(planned.change, it))
-                {
-                    statement.run(connection)?;
-                }
-                Ok(Ran::Done)
-            })?;
+            let ran = self
+                .database
+                .write(walk.foreign_keys, Durability::Later, |connection| {
+                    if !planned.is_fresh(connection)? {
+                        return Ok(Ran::Stale);
+                    }
+                    perform_all(&walk.batch(after.as_ref(), upto.as_ref()), connection)?;
+                    for statement in upto
+                        .iter()
+                        .flat_map(|it| ledger::move_cursor(planned.change, it))
+                    {
+                        statement.run(connection)?;
+                    }
+                    Ok(Ran::Done)
+                })?;
             if ran == Ran::Stale {
                 return Ok(Ran::Stale);
             }
@@ -155,6 +159,14 @@ fn tell(observer: &mut Observer<'_>, event: &Event) -> Result<()> {
     match observer(event) {
         std::ops::ControlFlow::Continue(()) => Ok(()),
         std::ops::ControlFlow::Break(()) => Err(Error::Stopped),
+    }
+}
+
+/// A constraint that refuses a row of the shadow table speaks of the table that people know.
+fn of_the_table(error: Error, table: &Name) -> Error {
+    match error {
+        Error::Constraint(text) => Error::Constraint(text.replace(SHADOW, table.as_str())),
+        other => other,
     }
 }
 

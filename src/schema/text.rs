@@ -48,6 +48,42 @@ pub(super) fn joins_naturally(sql: &str) -> bool {
     false
 }
 
+/// Whether the name stands in the text, in whichever quotes.
+pub(super) fn says(sql: &str, name: &Name) -> bool {
+    words(sql).any(|(word, _)| word == *name)
+}
+
+/// Whether the name stands in the text with a parenthesis behind it, as that of a function does.
+pub(super) fn calls(sql: &str, name: &Name) -> bool {
+    words(sql).any(|(word, next)| word == *name && next == Some(TokenType::TK_LP))
+}
+
+/// Every token as a name without its quotes, and what kind of token follows it.
+fn words(sql: &str) -> impl Iterator<Item = (Name, Option<TokenType>)> {
+    let mut scanner = Scanner::new(Tokenizer::new());
+    let mut tokens = Vec::new();
+    while let Ok((_, Some((token, kind)), _)) = scanner.scan(sql.as_bytes()) {
+        tokens.push((unquoted(&String::from_utf8_lossy(token)), kind));
+    }
+    let next: Vec<_> = tokens.iter().skip(1).map(|(_, kind)| *kind).collect();
+    let next = next.into_iter().map(Some).chain([None]);
+    tokens.into_iter().map(|(word, _)| word).zip(next)
+}
+
+/// The name that a token means.
+fn unquoted(token: &str) -> Name {
+    let mut inner = token.chars();
+    match (inner.next(), inner.next_back()) {
+        (Some('['), Some(']')) => Name::from(inner.as_str()),
+        (Some(quote @ ('"' | '`' | '\'')), Some(last)) if quote == last => Name::new(
+            inner
+                .as_str()
+                .replace(&format!("{quote}{quote}"), &quote.to_string()),
+        ),
+        _ => Name::from(token),
+    }
+}
+
 /// Where the name behind the keyword stands, and what kind of token follows it.
 fn name_and_next(sql: &str, keyword: TokenType) -> Option<(Range<usize>, TokenType)> {
     let mut scanner = Scanner::new(Tokenizer::new());
@@ -76,6 +112,14 @@ mod tests {
             r#"CREATE VIEW "view ("(id, "a b")AS SELECT 1, 2"#
         );
         assert_eq!(listed("CREATE VIEW v -- (\n (x, y) AS SELECT 1, 2"), None);
+    }
+
+    #[test]
+    fn words_are_read_in_any_quotes() {
+        let sql = "CREATE VIEW v AS SELECT [a b], \"x\"\"y\" FROM series (1) -- z";
+        assert!(says(sql, &"A B".into()) && says(sql, &"x\"y".into()));
+        assert!(!says(sql, &"z".into()) && !says(sql, &"a".into()));
+        assert!(calls(sql, &"series".into()) && !calls(sql, &"v".into()));
     }
 
     #[test]

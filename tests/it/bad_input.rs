@@ -536,6 +536,12 @@ fn name_that_sqlite_or_changeover_keeps_for_itself_is_refused() {
     }
     words(&db, "migrate-data name sqlite_x --expand").done();
     words(&db, "contract users name").done();
+    let folder = Folder::new();
+    let strange =
+        folder.made("CREATE TABLE users(name TEXT); CREATE INDEX _changeover_i ON users(name)");
+    let sentence =
+        "`_changeover_i` is in the file and bears a name that begins like changeover's own";
+    refused(&strange, "expand users full_name", 3, 10, sentence);
 }
 
 #[test]
@@ -850,7 +856,7 @@ fn value_that_a_constraint_does_not_allow_is_refused() {
     words(&db, "expand t code --from name").done();
     words(&db, "migrate-data name code").done();
     execute(&db, "UPDATE t SET code = 'b' WHERE name = 'a'");
-    let sentence = "the rows do not allow it: UNIQUE constraint failed: t.name";
+    let sentence = "the rows do not allow it: UNIQUE constraint failed: t.code";
     refused(&db, "contract t name --winner new", 3, 22, sentence);
     words(&db, "contract t name --winner old").done();
     let folder = Folder::new();

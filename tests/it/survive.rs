@@ -689,6 +689,12 @@ refuse! {
     a_join_using_that_another_column_would_take_over_is_refused: "t", "name" => "full_name", PreconditionFailed, ["view `v`"],
         "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT); CREATE TABLE o(id, name); CREATE TABLE p(name, x);
          CREATE VIEW v AS SELECT p.x FROM t JOIN o ON t.id = o.id JOIN p USING (name)";
+    a_view_on_a_function_that_makes_a_table_is_refused: "t", "name" => "full_name", PreconditionFailed, ["view `v`", "cannot be judged", "numbers"],
+        "CREATE TABLE t(name TEXT); CREATE VIEW v AS SELECT t.name, value FROM t, numbers(1, 2)";
+    a_view_on_an_unloaded_module_is_refused: "t", "name" => "full_name", PreconditionFailed, ["view `v`", "no such module"],
+        "CREATE TABLE t(name TEXT); PRAGMA writable_schema = ON;
+         INSERT INTO sqlite_schema(type, name, tbl_name, rootpage, sql) VALUES ('table', 'far', 'far', 0, 'CREATE VIRTUAL TABLE far USING unheard_of(x)');
+         PRAGMA writable_schema = RESET; CREATE VIEW v AS SELECT t.name, far.x FROM t JOIN far";
     a_natural_join_in_a_trigger_is_refused: "t", "name" => "full_name", PreconditionFailed, ["trigger `r`"],
         "CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT); CREATE TABLE o(name, x); CREATE TABLE log(x);
          CREATE TRIGGER r AFTER INSERT ON log BEGIN INSERT INTO log SELECT o.x FROM t NATURAL LEFT JOIN o; END";

@@ -7,7 +7,7 @@ use crate::name::Name;
 
 use super::super::replica::Replica;
 use super::super::usage::Usage;
-use super::super::{Kind, Object, Schema};
+use super::super::{Kind, Object, Schema, text};
 
 /// An object that works in the first schema, and what SQLite makes of it in both.
 #[derive(Debug)]
@@ -44,6 +44,31 @@ pub(super) fn compare<'a>(before: &'a Schema, after: &Schema) -> Result<Vec<Comp
         })
     });
     Ok(both.filter(|it| it.was.failure.is_none()).collect())
+}
+
+/// The objects that name the column and that SQLite cannot judge here, for want of a module that the application
+/// has: a rename passes over their texts, so that they would break. What any SQLite fails to compile is not among them.
+pub(super) fn unjudged(schema: &Schema, column: &Name) -> Result<Vec<String>> {
+    if !schema.has_programs() {
+        return Ok(Vec::new());
+    }
+    let usages = Replica::of(schema)?.usages;
+    let objects = schema
+        .objects
+        .iter()
+        .filter(|object| object.kind != Kind::Table);
+    let unjudged = objects.filter_map(|object| {
+        let failure = usages.get(&object.id())?.failure.as_deref()?;
+        let sql = object.sql.as_deref()?;
+        let wants_module = failure.starts_with("no such module: ")
+            || failure
+                .strip_prefix("no such table: ")
+                .map(|function| function.strip_prefix("main.").unwrap_or(function))
+                .is_some_and(|function| text::calls(sql, &Name::from(function)));
+        (wants_module && text::says(sql, column))
+            .then(|| format!("{} cannot be judged here: {failure}", object.spoken()))
+    });
+    Ok(unjudged.collect())
 }
 
 /// The views among them that follow their table.

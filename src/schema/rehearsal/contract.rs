@@ -8,7 +8,7 @@ use crate::name::Name;
 
 use super::super::replica::Replica;
 use super::super::{Kind, Schema, text};
-use super::comparison::{Compared, compare, followers};
+use super::comparison::{Compared, compare, followers, unjudged};
 use super::{Pair, Shadow, Target, dependents, mentions, quoted_list, stands_on, would_fail};
 
 /// The schema in which the old column bears the new one's name, with everything that it had.
@@ -79,6 +79,7 @@ pub fn rename_old(live: &Schema, before: Option<&str>, pair: &Pair) -> Result<Ta
         });
     }
     let mut target = Target::of(schema, live, table)?;
+    target.breaks.extend(unjudged(live, old)?);
     target.breaks.extend(turned);
     target.breaks.extend(named);
     Ok(target)
@@ -99,7 +100,9 @@ pub fn replace_old(live: &Schema, pair: &Pair) -> Result<Target> {
     let text = replica.text(Kind::Table, table)?;
     let schema = live.clone().with_text(Kind::Table, table, &text);
     refuse_users(live, &on_old, old)?;
-    Target::of(schema, live, table)
+    let mut target = Target::of(schema, live, table)?;
+    target.breaks.extend(unjudged(live, old)?);
+    Ok(target)
 }
 
 /// The schema as it was before the new column came.
@@ -107,7 +110,9 @@ pub fn remove_new(live: &Schema, before: Option<&str>, table: &Name, new: &Name)
     let on_new = dependents(live, table, new)?;
     refuse_users(live, &on_new, new)?;
     let base = without_column(live, before, table, new, &on_new)?;
-    Target::of(base, live, table)
+    let mut target = Target::of(base, live, table)?;
+    target.breaks.extend(unjudged(live, new)?);
+    Ok(target)
 }
 
 impl Target {
