@@ -45,7 +45,7 @@ const BY_HAND: [&str; 3] = [
 
 /// The three phases by hand on the sample, for the `sqlite3` shell, as durable as ours.
 const BY_SHELL: &str = "
-     PRAGMA synchronous = NORMAL;
+     PRAGMA synchronous = FULL;
      BEGIN IMMEDIATE;
      ALTER TABLE users ADD COLUMN full_name TEXT;
      COMMIT;
@@ -216,7 +216,7 @@ fn by_changeover(path: &Path) -> Outcome<[Duration; 4]> {
 fn by_hand(path: &Path) -> Outcome<[Duration; 4]> {
     let mut clock = Clock::start();
     let connection = Connection::open(path)?;
-    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "cache_size", -16 * 1024)?;
     let opened = clock.lap();
     let mut laps = Vec::new();

@@ -16,6 +16,9 @@ use crate::error::{Error, Result};
 /// and bounds what we use however large the table is.
 const CACHE_KIB: i64 = 16 * 1024;
 
+/// What a sort may hold in memory before it goes to a temporary file, in KiB; more would hardly make it faster.
+const SORT_KIB: i64 = 4 * 1024;
+
 /// How far the write-ahead log grows before our commits move it into the file. Each move waits for the disk.
 const LOG_KIB: i64 = 16 * 1024;
 
@@ -100,6 +103,27 @@ pub(crate) fn literal(value: &Value) -> String {
     }
 }
 
+/// What the memory of our connection is wanted for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Memory {
+    /// The page cache.
+    Cache,
+    /// A sort, as the making of an index is: SQLite lets it have as much as the page cache, besides that.
+    Sort,
+}
+
+impl Memory {
+    /// The statement that allots it, at any time.
+    #[must_use]
+    pub fn allot(self) -> Statement {
+        let kib = match self {
+            Self::Cache => CACHE_KIB,
+            Self::Sort => SORT_KIB,
+        };
+        Statement::new(format!("PRAGMA cache_size = -{kib}"))
+    }
+}
+
 /// Whether the foreign keys of the file are enforced on our connection during a transaction.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ForeignKeys {
@@ -144,7 +168,7 @@ impl Database {
         connection.busy_timeout(busy_timeout.min(LONGEST_WAIT))?;
         // The application's triggers answer to its own statements, not to ours.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
-        connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        Memory::Cache.allot().run(&connection)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         // The first look at the header: here a file that is no database shows.
         let journal: String =
@@ -210,6 +234,7 @@ impl Database {
             let _ = self.connection.execute_batch(
                 "PRAGMA writable_schema = RESET; PRAGMA ignore_check_constraints = OFF",
             );
+            let _ = Memory::Cache.allot().run(&self.connection);
         })
     }
 

@@ -7,7 +7,7 @@
 
 use rusqlite::types::Value;
 
-use crate::database::Statement;
+use crate::database::{Memory, Statement};
 use crate::name::Name;
 use crate::schema::{Key, Schema, Table, Target};
 
@@ -31,12 +31,7 @@ pub(super) fn rebuild(
     steps.push(check_constraints(false));
     steps.push(copy(table, target, computed));
     steps.push(check_constraints(true));
-    steps.extend(shadow.indexes.iter().map(|index| {
-        Step::run(
-            "its index, made from sorted keys",
-            Statement::new(index.clone()),
-        )
-    }));
+    steps.extend(indexes(&shadow.indexes));
     steps.push(Step::expecting(
         "as many rows here as there",
         Statement::new(format!(
@@ -69,6 +64,21 @@ pub(super) fn check_constraints(enforced: bool) -> Step {
         why,
         Statement::new(format!("PRAGMA ignore_check_constraints = {ignored}")),
     )
+}
+
+/// Indexes are made once the rows are there, from sorted keys.
+fn indexes(texts: &[String]) -> Vec<Step> {
+    if texts.is_empty() {
+        return Vec::new();
+    }
+    let make = |text: &String| Step::run("its index", Statement::new(text.clone()));
+    let mut steps = vec![Step::run("memory for sorting", Memory::Sort.allot())];
+    steps.extend(texts.iter().map(make));
+    steps.push(Step::run(
+        "and for the page cache again",
+        Memory::Cache.allot(),
+    ));
+    steps
 }
 
 fn copy(table: &Table, target: &Target, computed: Option<(&Name, String)>) -> Step {
