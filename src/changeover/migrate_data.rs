@@ -185,7 +185,11 @@ fn redeclared(found: &Found<'_>, change: &Change, old: &Column) -> Result<Option
             let (table, column) = (&found.table.name, &change.new);
             let (schema, table) =
                 redeclare(found.schema, before, table, column, &old.declared_type)?;
-            Ok(Some(Outcome { schema, table }))
+            Ok(Some(Outcome {
+                schema,
+                table,
+                is_rebuilt: false,
+            }))
         }
     }
 }

@@ -76,24 +76,31 @@ impl Changeover {
     }
 
     fn once(&self, planned: &Planned, transaction: &Transaction) -> Result<Ran> {
-        self.database
-            .write(transaction.foreign_keys, Durability::AtOnce, |connection| {
-                if !planned.is_fresh(connection)? {
-                    return Ok(Ran::Stale);
-                }
-                match &transaction.outcome {
-                    None => perform_all(&transaction.steps, connection)?,
-                    Some(outcome) => {
-                        let table = &planned.plan.table;
-                        let before = dangling(connection, table)?;
-                        perform_all(&transaction.steps, connection)
-                            .map_err(|error| of_the_table(error, table))?;
-                        expect_outcome(outcome, connection)?;
-                        expect_violations(&before, &dangling(connection, &outcome.table.name)?)?;
-                    }
-                }
-                Ok(Ran::Done)
-            })
+        let Transaction {
+            foreign_keys,
+            steps,
+            outcome,
+            ..
+        } = transaction;
+        let table = &planned.plan.table;
+        let is_rebuilt = outcome.as_ref().is_some_and(|outcome| outcome.is_rebuilt);
+        let run = |connection: &Connection| {
+            if !planned.is_fresh(connection)? {
+                return Ok(Ran::Stale);
+            }
+            let before = is_rebuilt
+                .then(|| dangling(connection, table))
+                .transpose()?;
+            perform_all(steps, connection).map_err(|error| of_the_table(error, table))?;
+            if let Some(outcome) = outcome {
+                expect_outcome(outcome, connection)?;
+            }
+            if let Some(before) = before {
+                expect_violations(&before, &dangling(connection, table)?)?;
+            }
+            Ok(Ran::Done)
+        };
+        self.database.write(*foreign_keys, Durability::AtOnce, run)
     }
 
     fn batches(&self, planned: &Planned, walk: &Walk, observer: &mut Observer<'_>) -> Result<Ran> {

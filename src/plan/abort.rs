@@ -50,6 +50,7 @@ pub fn abort(
             outcome: Some(Outcome {
                 schema: target.schema,
                 table: target.table,
+                is_rebuilt: true,
             }),
         })],
     }

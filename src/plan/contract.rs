@@ -61,6 +61,7 @@ pub fn contract(
             outcome: Some(Outcome {
                 schema: target.schema,
                 table: target.table,
+                is_rebuilt: true,
             }),
         })],
     }

@@ -39,6 +39,7 @@ pub fn expand(addition: Addition, records: Vec<Step>) -> Plan {
             outcome: Some(Outcome {
                 schema: addition.schema,
                 table: addition.table,
+                is_rebuilt: false,
             }),
         })],
     }

@@ -90,6 +90,8 @@ pub struct Outcome {
     pub schema: Schema,
     /// The table of the change, as SQLite describes it.
     pub table: Table,
+    /// Whether its rows were written anew, so that the foreign keys to and from them must be as they were.
+    pub is_rebuilt: bool,
 }
 
 /// A statement, why it runs and what must come of it.

@@ -1,7 +1,7 @@
 //! An empty copy of a schema in memory, on which SQLite itself tries out what a change does.
 
-use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
 
 use crate::error::{Error, Result};
 use crate::name::Name;
@@ -21,7 +21,8 @@ pub(super) struct Replica {
 impl Replica {
     /// Builds the replica. A view or trigger that SQLite cannot make sense of is in it all the same.
     pub(super) fn of(schema: &Schema) -> Result<Self> {
-        let connection = Connection::open_in_memory()?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_in_memory_with_flags(flags)?;
         connection.pragma_update(None, "foreign_keys", false)?;
         // Old texts may have strings in double quotes.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DDL, true)?;

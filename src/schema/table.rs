@@ -277,10 +277,6 @@ impl Table {
                 .find(|name| self.column(name).is_none())
                 .map_or(Key::None, |name| Key::Rowid { name, hidden: true })
         };
-        // A key that cannot be read is better noticed here than in the middle of a walk.
-        if let Key::Rowid { name, .. } = &self.key {
-            connection.prepare(&format!("SELECT {name} FROM {}", self.name))?;
-        }
         Ok(())
     }
 }

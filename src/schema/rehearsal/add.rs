@@ -44,29 +44,7 @@ pub fn add_column(
     source: TypeSource,
 ) -> Result<Addition> {
     let added = Replica::of(&schema.only_with_indexes(table))?;
-    let strict = added.table(table)?.strict;
-    let not_a_type = || {
-        let hint = if strict {
-            ": a STRICT table takes INT, INTEGER, REAL, TEXT, BLOB or ANY"
-        } else {
-            ""
-        };
-        Error::NotAType(declared_type.to_owned(), hint)
-    };
-    let definition = [
-        declared_type.to_owned(),
-        Name::new(declared_type).to_string(),
-    ]
-    .into_iter()
-    .take(
-        if declared_type.is_empty() || source == TypeSource::Request {
-            1
-        } else {
-            2
-        },
-    )
-    .find(|definition| is_taken_for(schema, table, definition, declared_type))
-    .ok_or_else(not_a_type)?;
+    let definition = definition(schema, table, declared_type, source)?;
     let action = format!("ADD COLUMN {} {definition}", column.as_written());
     let action = action.trim_end();
     added.alter(table, action).map_err(|error| match error {
@@ -107,13 +85,35 @@ pub fn redeclare(
     Ok((schema, table))
 }
 
+/// The type as it stands behind the name of the column: as it is, or in quotes where only these make it a type.
+fn definition(
+    schema: &Schema,
+    table: &Name,
+    declared_type: &str,
+    source: TypeSource,
+) -> Result<String> {
+    if is_taken_for(schema, table, declared_type, declared_type) {
+        return Ok(declared_type.to_owned());
+    }
+    let quoted = Name::new(declared_type).to_string();
+    if source == TypeSource::Column && is_taken_for(schema, table, &quoted, declared_type) {
+        return Ok(quoted);
+    }
+    let strict = Replica::of(&schema.only(table))?.table(table)?.strict;
+    let hint = if strict {
+        ": a STRICT table takes INT, INTEGER, REAL, TEXT, BLOB or ANY"
+    } else {
+        ""
+    };
+    Err(Error::NotAType(declared_type.to_owned(), hint))
+}
+
 /// Whether SQLite takes the definition for the type alone.
 fn is_taken_for(schema: &Schema, table: &Name, definition: &str, declared_type: &str) -> bool {
     // Under a name to which nothing can be said.
     let column = &Name::from(PROBE[0]);
     let attempt = || -> Result<bool> {
-        let alone = |object: &Object| !object.is(Kind::Table, table);
-        let replica = Replica::of(&schema.clone().without(alone))?;
+        let replica = Replica::of(&schema.only(table))?;
         replica.alter(table, &format!("ADD COLUMN {column} {definition}"))?;
         let table = replica.table(table)?;
         let added = table.expect_column(column)?;
