@@ -217,7 +217,7 @@ fn by_hand(path: &Path) -> Outcome<[Duration; 4]> {
     let mut clock = Clock::start();
     let connection = Connection::open(path)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "cache_size", -16 * 1024)?;
+    connection.pragma_update(None, "cache_size", -10 * 1024)?;
     let opened = clock.lap();
     let mut laps = Vec::new();
     for phase in BY_HAND {

@@ -25,7 +25,7 @@ impl View<'_> {
             table: &table,
             ledger: &self.ledger,
             before: self.text_before(change),
-            is_empty: self.is_empty(&table, &change.new)?,
+            is_empty: &|| self.is_empty(&table, &change.new),
         };
         let plan = migration(&found, change, asked)?;
         Ok(self.planned(plan, change.id))
@@ -75,7 +75,7 @@ impl View<'_> {
             table: &expansion.addition.table,
             ledger: &self.ledger.foresee(&expansion.change, Phase::Expand),
             before: Some(&expansion.change.text_before),
-            is_empty: true,
+            is_empty: &|| Ok(true),
         };
         let migrate = migration(&found, &expansion.change, asked)?;
         Ok(vec![self.expand_plan(expansion), migrate])
@@ -144,8 +144,8 @@ struct Found<'a> {
     ledger: &'a Ledger,
     /// The text of the table before the change, where it is known to be what stands there but for the new column.
     before: Option<&'a str>,
-    /// Whether the new column holds nothing but NULL.
-    is_empty: bool,
+    /// Asks whether the new column holds nothing but NULL, for which every row may have to be read.
+    is_empty: &'a dyn Fn() -> Result<bool>,
 }
 
 fn migration(found: &Found<'_>, change: &Change, asked: &MigrateData) -> Result<Plan> {
@@ -179,17 +179,17 @@ fn migration(found: &Found<'_>, change: &Change, asked: &MigrateData) -> Result<
 fn redeclared(found: &Found<'_>, change: &Change, old: &Column) -> Result<Option<Outcome>> {
     let new = found.table.expect_column(&change.new)?;
     let told = change.asked_type.is_some() || same_type(&old.declared_type, &new.declared_type);
-    match found.before.filter(|_| found.is_empty && !told) {
-        None => Ok(None),
-        Some(before) => {
-            let (table, column) = (&found.table.name, &change.new);
-            let (schema, table) =
-                redeclare(found.schema, before, table, column, &old.declared_type)?;
-            Ok(Some(Outcome {
-                schema,
-                table,
-                is_rebuilt: false,
-            }))
-        }
+    let Some(before) = found.before.filter(|_| !told) else {
+        return Ok(None);
+    };
+    if !(found.is_empty)()? {
+        return Ok(None);
     }
+    let table = &found.table.name;
+    let (schema, table) = redeclare(found.schema, before, table, &change.new, &old.declared_type)?;
+    Ok(Some(Outcome {
+        schema,
+        table,
+        is_rebuilt: false,
+    }))
 }
