@@ -5,7 +5,7 @@ use crate::ledger::Change;
 use crate::phase::{Phase, State};
 use crate::plan;
 use crate::request::Abort;
-use crate::schema::remove_new;
+use crate::schema::{Target, remove_new};
 
 use super::{Asked, View, agreement};
 
@@ -30,19 +30,20 @@ impl View<'_> {
         if table.column(&change.new).is_none() {
             return Ok(self.record_gone(change, &table.summary()));
         }
-        let target = remove_new(
+        let rehearsed = remove_new(
             &self.schema,
             self.text_before(change),
             &table.name,
             &change.new,
         )?;
-        if !target.breaks.is_empty() {
+        if !rehearsed.breaks.is_empty() {
             return Err(Error::WouldBreak {
                 phase: "abort",
-                breaks: target.breaks,
+                breaks: rehearsed.breaks,
                 remedy: "drop or change what is named here first",
             });
         }
+        let target = Target::of(rehearsed.schema, &self.schema, &table.name)?;
         let agreement = match &change.old {
             Some(old) if table.column(old).is_some() => Some(agreement(&table, old, &change.new)?),
             _ => None,

@@ -5,7 +5,7 @@ use crate::ledger::Change;
 use crate::phase::{Phase, State};
 use crate::plan;
 use crate::request::Contract;
-use crate::schema::Table;
+use crate::schema::{Table, Target};
 
 use super::{Asked, View, agreement, replaces};
 
@@ -41,6 +41,7 @@ impl View<'_> {
         let replaces = replaces(change, table, &asked.remove_column)?;
         let before = self.text_before(change);
         let target = plan::target(&self.schema, before, &agreement.pair, replaces)?;
+        let target = Target::of(target, &self.schema, &table.name)?;
         let records = self
             .ledger
             .ended(change, Phase::Contract, &target.table.summary());

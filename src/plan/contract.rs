@@ -9,20 +9,20 @@ use crate::schema::{Pair, Schema, Table, Target, rename_old, replace_old};
 use super::rebuild::rebuild;
 use super::{Agreement, Outcome, Plan, Stage, Step, Transaction};
 
-/// Rehearses the contract of a change: `live` has both columns, `before` is the text of the table before the
-/// change where nothing else changed it since. Fails with what stands in its way.
-pub fn target(live: &Schema, before: Option<&str>, pair: &Pair, converts: bool) -> Result<Target> {
-    let target = if converts {
+/// Rehearses the contract of a change, and returns the schema that it leads to: `live` has both columns, `before` is
+/// the text of the table before the change where nothing else changed it since. Fails with what stands in its way.
+pub fn target(live: &Schema, before: Option<&str>, pair: &Pair, replaces: bool) -> Result<Schema> {
+    let rehearsed = if replaces {
         replace_old(live, pair)?
     } else {
         rename_old(live, before, pair)?
     };
-    if target.breaks.is_empty() {
-        return Ok(target);
+    if rehearsed.breaks.is_empty() {
+        return Ok(rehearsed.schema);
     }
     Err(Error::WouldBreak {
         phase: "contract",
-        breaks: target.breaks,
+        breaks: rehearsed.breaks,
         remedy: "drop or change what is named here first",
     })
 }

@@ -18,8 +18,8 @@ use crate::name::Name;
 
 pub use compare::differences;
 pub use rehearsal::{
-    Addition, Pair, SHADOW, Shadow, Target, TypeSource, add_column, redeclare, remove_new,
-    rename_old, replace_old,
+    Addition, Pair, Rehearsed, SHADOW, Shadow, Target, TypeSource, add_column, redeclare,
+    remove_new, rename_old, replace_old,
 };
 pub use table::{Column, Key, KeyColumn, Table};
 

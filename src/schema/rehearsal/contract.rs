@@ -9,14 +9,14 @@ use crate::name::Name;
 use super::super::replica::Replica;
 use super::super::{Kind, Schema, text};
 use super::comparison::{Compared, compare, followers, unjudged};
-use super::{Pair, Shadow, Target, dependents, mentions, quoted_list, stands_on, would_fail};
+use super::{Pair, Rehearsed, dependents, mentions, quoted_list, stands_on, would_fail};
 
 /// The schema in which the old column bears the new one's name, with everything that it had.
 ///
 /// `live` has both columns. `before` is the text that the table had before the new one came, where
 /// nothing else has changed that text since; it comes out with its comments and its formatting.
 /// Views keep the names of their columns, except those that say `*`, which follow their table.
-pub fn rename_old(live: &Schema, before: Option<&str>, pair: &Pair) -> Result<Target> {
+pub fn rename_old(live: &Schema, before: Option<&str>, pair: &Pair) -> Result<Rehearsed> {
     let Pair { table, old, new } = pair;
     let on_new = dependents(live, table, new)?;
     let both: BTreeSet<_> = dependents(live, table, old)?
@@ -78,16 +78,16 @@ pub fn rename_old(live: &Schema, before: Option<&str>, pair: &Pair) -> Result<Ta
             _ => text,
         });
     }
-    let mut target = Target::of(schema, live, table)?;
-    target.breaks.extend(unjudged(live, old)?);
-    target.breaks.extend(turned);
-    target.breaks.extend(named);
-    Ok(target)
+    let mut rehearsed = Rehearsed::of(schema, live)?;
+    rehearsed.breaks.extend(unjudged(live, old)?);
+    rehearsed.breaks.extend(turned);
+    rehearsed.breaks.extend(named);
+    Ok(rehearsed)
 }
 
 /// The schema without the old column, where the new one is another column rather than the old under a
 /// new name: it stays as declared, NOT NULL where the old one was, and what uses the old one is named.
-pub fn replace_old(live: &Schema, pair: &Pair) -> Result<Target> {
+pub fn replace_old(live: &Schema, pair: &Pair) -> Result<Rehearsed> {
     let Pair { table, old, new } = pair;
     let on_old = dependents(live, table, old)?;
     let now = Replica::of(&live.only(table))?;
@@ -100,27 +100,31 @@ pub fn replace_old(live: &Schema, pair: &Pair) -> Result<Target> {
     let text = replica.text(Kind::Table, table)?;
     let schema = live.clone().with_text(Kind::Table, table, &text);
     refuse_users(live, &on_old, old)?;
-    let mut target = Target::of(schema, live, table)?;
-    target.breaks.extend(unjudged(live, old)?);
-    Ok(target)
+    let mut rehearsed = Rehearsed::of(schema, live)?;
+    rehearsed.breaks.extend(unjudged(live, old)?);
+    Ok(rehearsed)
 }
 
 /// The schema as it was before the new column came.
-pub fn remove_new(live: &Schema, before: Option<&str>, table: &Name, new: &Name) -> Result<Target> {
+pub fn remove_new(
+    live: &Schema,
+    before: Option<&str>,
+    table: &Name,
+    new: &Name,
+) -> Result<Rehearsed> {
     let on_new = dependents(live, table, new)?;
     refuse_users(live, &on_new, new)?;
     let base = without_column(live, before, table, new, &on_new)?;
-    let mut target = Target::of(base, live, table)?;
-    target.breaks.extend(unjudged(live, new)?);
-    Ok(target)
+    let mut rehearsed = Rehearsed::of(base, live)?;
+    rehearsed.breaks.extend(unjudged(live, new)?);
+    Ok(rehearsed)
 }
 
-impl Target {
-    /// Describes `schema`, and judges what every object of `live` makes of it.
-    fn of(schema: Schema, live: &Schema, table: &Name) -> Result<Self> {
-        let compared = compare(live, &schema)?;
+impl Rehearsed {
+    /// Judges what every object of `live` makes of `schema`.
+    fn of(schema: Schema, live: &Schema) -> Result<Self> {
         let mut breaks = Vec::new();
-        for it in &compared {
+        for it in compare(live, &schema)? {
             if let Some(failure) = &it.is.failure {
                 breaks.push(would_fail(it.object, failure));
             } else if it.is.columns != it.was.columns && !it.follows() {
@@ -131,13 +135,7 @@ impl Target {
                 ));
             }
         }
-        let replica = Replica::of(&schema.only_with_indexes(table))?;
-        Ok(Self {
-            table: replica.table(table)?,
-            shadow: Shadow::of(&replica, live, table)?,
-            schema,
-            breaks,
-        })
+        Ok(Self { schema, breaks })
     }
 }
 

@@ -33,7 +33,16 @@ pub struct Pair {
     pub new: Name,
 }
 
-/// The schema that a rebuild leads to.
+/// A schema that a change leads to, and what that means for everything in it.
+#[derive(Debug)]
+pub struct Rehearsed {
+    /// All of it.
+    pub schema: Schema,
+    /// What would no longer work, or would mean something else, in words.
+    pub breaks: Vec<String>,
+}
+
+/// The schema that a rebuild leads to, and what the rebuild has to know of the table.
 #[derive(Debug)]
 pub struct Target {
     /// All of it.
@@ -42,8 +51,18 @@ pub struct Target {
     pub table: Table,
     /// The table under another name, to be filled beside the live one.
     pub shadow: Shadow,
-    /// What would no longer work, or would mean something else, in words.
-    pub breaks: Vec<String>,
+}
+
+impl Target {
+    /// Describes the table as it stands in `schema`; `live` is the schema that it stands in today.
+    pub fn of(schema: Schema, live: &Schema, table: &Name) -> Result<Self> {
+        let replica = Replica::of(&schema.only_with_indexes(table))?;
+        Ok(Self {
+            table: replica.table(table)?,
+            shadow: Shadow::of(&replica, live, table)?,
+            schema,
+        })
+    }
 }
 
 /// A name that no schema has, to rename a column to.
