@@ -1,6 +1,7 @@
 //! When two columns of a row agree, and how a row is brought to agree.
 
 use crate::database::Statement;
+use crate::name::Name;
 use crate::request::Winner;
 use crate::schema::{Key, Pair};
 
@@ -142,7 +143,7 @@ impl Settling {
 }
 
 /// The keys of the rows that fulfil the condition.
-pub(super) fn keys_where(table: &crate::name::Name, key: &Key, condition: &str) -> Statement {
+pub(super) fn keys_where(table: &Name, key: &Key, condition: &str) -> Statement {
     let columns = match key {
         Key::Rowid { name, .. } => name.to_string(),
         Key::Columns(columns) => {

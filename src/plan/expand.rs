@@ -1,7 +1,6 @@
 //! Expand: the new column beside the old one.
 
-use crate::database::ForeignKeys;
-use crate::database::Statement;
+use crate::database::{ForeignKeys, Statement};
 use crate::phase::Phase;
 use crate::schema::Addition;
 

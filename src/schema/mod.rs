@@ -205,11 +205,6 @@ impl Schema {
     }
 }
 
-/// The number that SQLite raises with every change of the schema.
-pub fn schema_version(connection: &Connection) -> Result<i64> {
-    Ok(connection.pragma_query_value(None, "schema_version", |row| row.get(0))?)
-}
-
 /// The ordinary tables that have the column.
 pub fn tables_with(connection: &Connection, column: &Name) -> Result<Vec<Name>> {
     let mut statement = connection.prepare_cached(

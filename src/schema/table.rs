@@ -191,11 +191,6 @@ impl Table {
         format!("{} ({})", self.name.as_str(), columns.join(", "))
     }
 
-    /// The tables that its foreign keys point to.
-    pub fn parents(&self) -> impl Iterator<Item = &Name> {
-        self.references.iter().map(|reference| &reference.parent)
-    }
-
     /// Fails with [`Error::NotWritable`] where a row of the table cannot be written by this SQLite, because a
     /// CHECK, an index or a generated column wants a function or a collation that only the application has.
     pub fn check_writable(&self, connection: &Connection) -> Result<()> {
