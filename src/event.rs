@@ -1,10 +1,11 @@
-//! What has just become durable: told to an observer after each commit.
+//! What the work has come to: told to an observer after each commit, and while nothing can be committed.
 
 use std::ops::ControlFlow;
+use std::time::Duration;
 
 use crate::phase::Phase;
 
-/// Something that a commit has just made durable.
+/// Something that a commit has just made durable, or that keeps the next one waiting.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Event {
     /// The ledger's tables stand in the file.
@@ -21,6 +22,18 @@ pub enum Event {
         /// Rows in the table when this run began.
         rows: u64,
     },
+    /// The last batch of the backfill is in the file.
+    BackfillDone {
+        /// How long its batches held the write lock.
+        holds: Holds,
+    },
+    /// The work is held up, and goes on by itself once the other connection gives way. Told once a second.
+    Waiting {
+        /// What it waits for.
+        on: Obstacle,
+        /// For how long it has waited.
+        so_far: Duration,
+    },
     /// A phase is recorded.
     PhaseDone {
         /// Which one.
@@ -28,6 +41,30 @@ pub enum Event {
         /// Its version.
         version: i64,
     },
+}
+
+/// What another connection has that the work waits for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Obstacle {
+    /// The write lock.
+    Lock,
+    /// A long read: the write-ahead log is full, and cannot be begun anew while somebody reads from it.
+    FullLog,
+}
+
+/// How long the write lock was held in the many transactions of one piece of work.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Holds {
+    /// How many times.
+    pub turns: u64,
+    /// The time that half of the holds did not exceed, to an eighth.
+    pub p50: Duration,
+    /// The time that 99 of a hundred did not exceed, to an eighth.
+    pub p99: Duration,
+    /// The longest.
+    pub max: Duration,
+    /// How long the lock was waited for, all in all.
+    pub waited: Duration,
 }
 
 /// Sees every [`Event`]; its `Break` stops the work there, with [`Error::Stopped`](crate::Error::Stopped).

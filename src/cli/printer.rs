@@ -66,7 +66,10 @@ impl Printer {
             }
             Event::BatchDone { passed, .. } => self.bar.set_position(*passed),
             Event::PhaseDone { .. } => self.bar.finish_and_clear(),
-            Event::BackfillStarted { .. } | Event::LedgerReady => {}
+            Event::BackfillStarted { .. }
+            | Event::BackfillDone { .. }
+            | Event::Waiting { .. }
+            | Event::LedgerReady => {}
         }
         ControlFlow::Continue(())
     }

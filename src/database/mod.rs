@@ -1,9 +1,13 @@
 //! The connection to the file: how it is opened, read in a snapshot and written in a transaction.
 
+mod holds;
+mod log;
+mod pace;
 mod statement;
+mod turns;
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
@@ -12,6 +16,7 @@ use crate::error::{Error, Result};
 
 pub use statement::Statement;
 pub(crate) use statement::literal;
+pub use turns::Turns;
 
 /// Page cache of our connection, in KiB: what keeps an index that is filled out of order in memory,
 /// and bounds what we use however large the table is.
@@ -72,6 +77,9 @@ pub enum Durability {
 pub struct Database {
     connection: Connection,
     is_wal: bool,
+    busy_timeout: Duration,
+    /// SQLite's count of what others had committed when the file was opened, and when that was.
+    opened: (i64, Instant),
 }
 
 impl Database {
@@ -91,7 +99,8 @@ impl Database {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(path, flags)?;
         connection.set_transaction_behavior(TransactionBehavior::Immediate);
-        connection.busy_timeout(busy_timeout.min(LONGEST_WAIT))?;
+        let busy_timeout = busy_timeout.min(LONGEST_WAIT);
+        connection.busy_timeout(busy_timeout)?;
         // The application's triggers answer to its own statements, not to ours.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
         Memory::Cache.allot().run(&connection)?;
@@ -105,7 +114,19 @@ impl Database {
             let page: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
             connection.pragma_update(None, "wal_autocheckpoint", LOG_KIB * 1024 / page)?;
         }
-        Ok(Self { connection, is_wal })
+        let opened = (data_version(&connection)?, Instant::now());
+        Ok(Self {
+            connection,
+            is_wal,
+            busy_timeout,
+            opened,
+        })
+    }
+
+    /// Whether the file has a write-ahead log, so that who reads and who writes do not wait for each other.
+    #[must_use]
+    pub fn is_wal(&self) -> bool {
+        self.is_wal
     }
 
     /// The connection, for queries.
@@ -137,8 +158,14 @@ impl Database {
         durability: Durability,
         work: impl FnOnce(&Connection) -> Result<T>,
     ) -> Result<T> {
-        // Before the transaction, which must not begin under the other rule. Unlike the PRAGMA it leaves
-        // prepared statements alone where nothing changes, as between two batches.
+        self.set_up(foreign_keys, durability)?;
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        self.conclude(work(&self.connection))
+    }
+
+    /// Sets what holds for a transaction, and cannot be set in it any more.
+    fn set_up(&self, foreign_keys: ForeignKeys, durability: Durability) -> Result<()> {
+        // Unlike the PRAGMA this leaves prepared statements alone where nothing changes, as between two batches.
         self.connection.set_db_config(
             DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY,
             foreign_keys == ForeignKeys::On,
@@ -149,8 +176,12 @@ impl Database {
         };
         self.connection
             .pragma_update(None, "synchronous", synchronous)?;
-        self.connection.execute_batch("BEGIN IMMEDIATE")?;
-        let outcome = work(&self.connection).and_then(|value| {
+        Ok(())
+    }
+
+    /// Commits what has succeeded; rolls back what has failed.
+    fn conclude<T>(&self, outcome: Result<T>) -> Result<T> {
+        let outcome = outcome.and_then(|value| {
             self.connection.execute_batch("COMMIT")?;
             Ok(value)
         });
@@ -171,4 +202,25 @@ impl Database {
         }
         Ok(())
     }
+
+    /// Does something that fails where another connection is in the way, whatever the busy timeout.
+    fn without_waiting<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        self.connection.busy_timeout(Duration::ZERO)?;
+        let outcome = work(&self.connection);
+        self.connection.busy_timeout(self.busy_timeout)?;
+        outcome
+    }
+
+    /// A number that is another one once anybody else has committed something; our own commits leave it.
+    fn data_version(&self) -> Result<i64> {
+        data_version(&self.connection)
+    }
+}
+
+fn data_version(connection: &Connection) -> Result<i64> {
+    let mut statement = connection.prepare_cached("PRAGMA main.data_version")?;
+    Ok(statement.query_row([], |row| row.get(0))?)
 }

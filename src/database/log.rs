@@ -1,0 +1,140 @@
+//! The write-ahead log while we write much: we move it into the file ourselves, outside of the write lock.
+
+use std::time::{Duration, Instant};
+
+use crate::error::Result;
+
+use super::Database;
+
+/// Frames after which the log is moved while others write. Applications do so at 1,000, in a commit of theirs,
+/// which would then wait for what is our work.
+const AMONG_OTHERS: u32 = 800;
+
+/// How far the log grows before it is moved while nobody else writes, in KiB: each move waits for the disk.
+const ALONE_KIB: u32 = 16 * 1024;
+
+/// How far the log may have grown for us to write on, in KiB. What a turn adds and others write meanwhile comes on
+/// top, and 32 MiB are to hold it all.
+const FULL_KIB: u32 = 24 * 1024;
+
+/// The write-ahead log of a file. For as long as this lives, commits of ours do not move it.
+pub(super) struct Log<'a> {
+    database: &'a Database,
+    /// Where it is moved among others, where it is moved alone, and where it is full, in frames.
+    among_others: u32,
+    alone: u32,
+    full: u32,
+    /// Where our commits would move it else.
+    automatic: i64,
+}
+
+/// How long the log is, in frames: pages, as often as they were written.
+#[derive(Clone, Copy, Debug)]
+struct Length {
+    frames: u32,
+    /// Those that are not in the file yet.
+    behind: u32,
+    /// Whether somebody was in the way of what was asked for.
+    is_busy: bool,
+}
+
+/// How far a checkpoint goes.
+#[derive(Clone, Copy, Debug)]
+enum Checkpoint {
+    /// Nowhere: it tells how long the log is.
+    Noop,
+    /// As far as nobody is held up.
+    Passive,
+    /// To the end, under the write lock; who writes next begins the log anew. It waits for nobody.
+    Restart,
+}
+
+impl<'a> Log<'a> {
+    /// The log of the file, where it has one.
+    pub(super) fn of(database: &'a Database) -> Result<Option<Self>> {
+        if !database.is_wal {
+            return Ok(None);
+        }
+        let pragma = |name| {
+            let connection = &database.connection;
+            connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0))
+        };
+        let page = u32::try_from(pragma("page_size")?).unwrap_or(4096);
+        let frames = |kib: u32| kib * 1024 / page;
+        let log = Self {
+            database,
+            among_others: AMONG_OTHERS.min(frames(ALONE_KIB)),
+            alone: frames(ALONE_KIB),
+            full: frames(FULL_KIB),
+            automatic: pragma("wal_autocheckpoint")?,
+        };
+        log.move_at(0)?;
+        Ok(Some(log))
+    }
+
+    /// Moves the log into the file if it is long enough for that, and returns how long the write lock may have been
+    /// held for it. Best called while the lock is to be free in any case.
+    ///
+    /// Where others write all the time, something of the log is always left, and it would grow on and on; the last
+    /// few frames are then moved under the lock. Where a reader is in the way, that would be to no avail.
+    pub(super) fn tend(&self, is_alone: bool) -> Result<Option<Duration>> {
+        let due = if is_alone {
+            self.alone
+        } else {
+            self.among_others
+        };
+        let mut length = self.checkpoint(Checkpoint::Noop)?;
+        if length.frames < due {
+            return Ok(None);
+        }
+        if length.behind >= self.among_others {
+            length = self.checkpoint(Checkpoint::Passive)?;
+        }
+        if length.behind == 0 || length.behind >= self.among_others {
+            return Ok(None);
+        }
+        let started = Instant::now();
+        self.checkpoint(Checkpoint::Restart)?;
+        Ok(Some(started.elapsed()))
+    }
+
+    /// Whether there is room for another turn: the log is not full, or will be begun anew.
+    pub(super) fn has_room(&self) -> Result<bool> {
+        let has_room = |length: Length| length.frames < self.full;
+        Ok(has_room(self.checkpoint(Checkpoint::Noop)?)
+            || has_room(self.checkpoint(Checkpoint::Passive)?)
+            || !self.checkpoint(Checkpoint::Restart)?.is_busy)
+    }
+
+    fn checkpoint(&self, checkpoint: Checkpoint) -> Result<Length> {
+        let sql = match checkpoint {
+            Checkpoint::Noop => "PRAGMA main.wal_checkpoint(NOOP)",
+            Checkpoint::Passive => "PRAGMA main.wal_checkpoint(PASSIVE)",
+            Checkpoint::Restart => "PRAGMA main.wal_checkpoint(RESTART)",
+        };
+        let length = self.database.without_waiting(|connection| {
+            connection.prepare_cached(sql)?.query_row([], |row| {
+                // -1 where another connection is at it, and where there is no log any more.
+                let [frames, moved] = [row.get::<_, i64>(1)?, row.get::<_, i64>(2)?];
+                Ok(Length {
+                    frames: u32::try_from(frames).unwrap_or(0),
+                    behind: u32::try_from(frames - moved).unwrap_or(0),
+                    is_busy: row.get(0)?,
+                })
+            })
+        })?;
+        Ok(length)
+    }
+
+    fn move_at(&self, frames: i64) -> Result<()> {
+        let connection = &self.database.connection;
+        Ok(connection.pragma_update(None, "wal_autocheckpoint", frames)?)
+    }
+}
+
+impl Drop for Log<'_> {
+    fn drop(&mut self) {
+        // A log that is moved late is no harm, and nobody is left to tell.
+        let _ = self.move_at(self.automatic);
+    }
+}

@@ -1,0 +1,204 @@
+//! Turns with the write lock: the one scheduler of work that is done in many short transactions.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rusqlite::Connection;
+
+use crate::error::{Error, Result};
+use crate::event::{Event, Holds, Observer, Obstacle};
+
+use super::holds::Histogram;
+use super::log::Log;
+use super::pace::Pace;
+use super::{Database, Durability, ForeignKeys};
+
+/// How often we look whether the lock is free: often enough to catch the moment between two other writers.
+const LOOK: Duration = Duration::from_micros(500);
+
+/// How often we look whether a full log can be begun anew.
+const LOOK_AT_LOG: Duration = Duration::from_millis(10);
+
+/// How long the work is held up before that is told, and how often it is told.
+const LONG: Duration = Duration::from_secs(1);
+
+/// Takes turns with whoever else writes to the file: holds the write lock for about 2 ms, and leaves it free for 10 ms;
+/// while nobody else writes, it works at full speed.
+///
+/// The turns are what is durable: each is committed before the next begins, and in a file with a write-ahead log a
+/// power cut may take back the last of them.
+pub struct Turns<'a> {
+    database: &'a Database,
+    log: Option<Log<'a>>,
+    pace: Pace,
+    /// The rows that were last said to fit into a turn.
+    rows: u32,
+    holds: Histogram,
+    waited: Duration,
+    /// SQLite's count of what others have committed, and when we last looked at it.
+    others: i64,
+    looked: Instant,
+    /// When we last gave back the lock.
+    free_since: Instant,
+}
+
+impl<'a> Turns<'a> {
+    /// A scheduler whose turns take at most `most_rows` rows.
+    pub fn new(database: &'a Database, most_rows: u32) -> Result<Self> {
+        let now = Instant::now();
+        let others = database.data_version()?;
+        let (others_then, opened) = database.opened;
+        let quiet = if others == others_then {
+            now - opened
+        } else {
+            Duration::ZERO
+        };
+        Ok(Self {
+            database,
+            log: Log::of(database)?,
+            pace: Pace::new(most_rows, quiet),
+            rows: 1,
+            holds: Histogram::new(),
+            waited: Duration::ZERO,
+            others,
+            looked: now,
+            free_since: now,
+        })
+    }
+
+    /// How many rows the next turn may take.
+    pub fn rows(&mut self) -> Result<u32> {
+        self.look(false)?;
+        self.rows = self.pace.rows();
+        Ok(self.rows)
+    }
+
+    /// Takes a turn: once manners allow it and there is room in the log, `work` runs under the write lock, and is
+    /// committed. Where it returns nothing, or fails, nothing of it is kept.
+    ///
+    /// Fails with [`Error::Busy`] where another connection holds the lock for longer than the busy timeout. A log
+    /// that a reader keeps from being begun anew is waited for without an end; the observer is told of it, and
+    /// may stop the wait.
+    pub fn take<T>(
+        &mut self,
+        foreign_keys: ForeignKeys,
+        observer: &mut Observer<'_>,
+        work: impl FnOnce(&Connection) -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
+        self.tend_log()?;
+        self.await_room(observer)?;
+        thread::sleep(self.pace.gap().saturating_sub(self.free_since.elapsed()));
+        self.database.set_up(foreign_keys, Durability::Later)?;
+        let was_taken = self.lock(observer)?;
+        let locked = Instant::now();
+        self.pace.was_free(locked - self.free_since);
+        let outcome = self
+            .look(was_taken)
+            .and_then(|()| work(&self.database.connection));
+        let worked = locked.elapsed();
+        let outcome = match outcome {
+            Ok(None) => self.database.roll_back().map(|()| None),
+            outcome => self.database.conclude(outcome),
+        };
+        let held = locked.elapsed();
+        self.free_since = locked + held;
+        self.holds.add(held);
+        // A commit without a write-ahead log waits for the disk, however few the rows.
+        let spent = if self.log.is_some() { held } else { worked };
+        self.pace.took(self.rows, spent, held);
+        outcome
+    }
+
+    /// How long the lock was held so far, and waited for.
+    #[must_use]
+    pub fn holds(&self) -> Holds {
+        self.holds.summary(self.waited)
+    }
+
+    /// Looks whether anybody else has written; who had the lock may not have done so yet.
+    fn look(&mut self, was_taken: bool) -> Result<()> {
+        let others = self.database.data_version()?;
+        let now = Instant::now();
+        let seen = others != self.others || was_taken;
+        self.pace.look(seen, now - self.looked);
+        (self.others, self.looked) = (others, now);
+        Ok(())
+    }
+
+    fn tend_log(&mut self) -> Result<()> {
+        let Some(log) = &self.log else { return Ok(()) };
+        if let Some(held) = log.tend(self.pace.is_alone())? {
+            self.holds.add(held);
+        }
+        Ok(())
+    }
+
+    fn await_room(&self, observer: &mut Observer<'_>) -> Result<()> {
+        let Some(log) = &self.log else { return Ok(()) };
+        let mut wait = Wait::on(Obstacle::FullLog);
+        while !log.has_room()? {
+            wait.sleep(LOOK_AT_LOG, observer)?;
+        }
+        Ok(())
+    }
+
+    /// Begins a transaction that has the write lock, and returns whether somebody else had it first.
+    fn lock(&mut self, observer: &mut Observer<'_>) -> Result<bool> {
+        let mut was_taken = false;
+        let mut wait = Wait::on(Obstacle::Lock);
+        let outcome = loop {
+            let begun = self
+                .database
+                .without_waiting(|connection| connection.execute_batch("BEGIN IMMEDIATE"));
+            match begun.map_err(Error::from) {
+                Err(Error::Busy) if wait.so_far() < self.database.busy_timeout => {
+                    was_taken = true;
+                    if let Err(error) = wait.sleep(LOOK, observer) {
+                        break Err(error);
+                    }
+                }
+                begun => break begun,
+            }
+        };
+        self.waited += wait.so_far();
+        outcome.map(|()| was_taken)
+    }
+}
+
+/// A wait for somebody else, which is told when it gets long.
+struct Wait {
+    on: Obstacle,
+    since: Instant,
+    told: u32,
+}
+
+impl Wait {
+    fn on(on: Obstacle) -> Self {
+        Self {
+            on,
+            since: Instant::now(),
+            told: 0,
+        }
+    }
+
+    fn so_far(&self) -> Duration {
+        self.since.elapsed()
+    }
+
+    /// Lets some time pass. Fails with [`Error::Stopped`] where the observer does not want to wait any longer.
+    fn sleep(&mut self, time: Duration, observer: &mut Observer<'_>) -> Result<()> {
+        let so_far = self.so_far();
+        if so_far >= LONG * (self.told + 1) {
+            self.told += 1;
+            let event = Event::Waiting {
+                on: self.on,
+                so_far,
+            };
+            if observer(&event).is_break() {
+                return Err(Error::Stopped);
+            }
+        }
+        thread::sleep(time);
+        Ok(())
+    }
+}
