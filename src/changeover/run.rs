@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-use crate::database::{Durability, Statement, literal};
+use crate::database::{Durability, Statement, Turns, literal};
 use crate::error::{Error, Result};
 use crate::event::{Event, Observer};
 use crate::ledger::{self, Entry, Ledger};
@@ -15,6 +15,9 @@ use super::{Asked, Changeover, Planned, View};
 
 /// How often a plan is made anew because the file changed before it could run.
 const ATTEMPTS: u32 = 10;
+
+/// How many rows are counted in one read, where a read keeps others from writing: a millisecond's worth.
+const COUNTED: u32 = 10_000;
 
 /// How many rows a refusal names.
 const EXAMPLES: usize = 5;
@@ -105,52 +108,65 @@ impl Changeover {
 
     fn batches(&self, planned: &Planned, walk: &Walk, observer: &mut Observer<'_>) -> Result<Ran> {
         let connection = self.database.connection();
-        let table = &planned.plan.table;
-        let rows: i64 =
-            connection.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| {
-                row.get(0)
-            })?;
-        let rows = rows.unsigned_abs();
+        let rows = self.count(walk)?;
         tell(observer, &Event::BackfillStarted { rows })?;
         // An application may have given the table another key since: then the walk begins anew.
         let mut after =
             ledger::cursor(connection, planned.change)?.filter(|position| walk.fits(position));
+        let mut turns = Turns::new(&self.database, self.options.batch_rows)?;
+        let mut seen = None;
         let mut passed = 0;
         loop {
-            let boundary = walk.boundary(after.as_ref(), self.options.batch_rows);
-            let upto = match boundary {
-                Some(boundary) => position(&boundary, connection)?,
-                None => None,
-            };
-            let ran = self
-                .database
-                .write(walk.foreign_keys, Durability::Later, |connection| {
-                    if !planned.is_fresh(connection)? {
-                        return Ok(Ran::Stale);
-                    }
-                    perform_all(&walk.batch(after.as_ref(), upto.as_ref()), connection)?;
-                    for statement in upto
-                        .iter()
-                        .flat_map(|it| ledger::move_cursor(planned.change, it))
-                    {
-                        statement.run(connection)?;
-                    }
-                    Ok(Ran::Done)
-                })?;
-            if ran == Ran::Stale {
+            let size = turns.rows()?;
+            let upto = next(walk, after.as_ref(), size, connection)?;
+            let ran = turns.take(walk.foreign_keys, observer, |connection| {
+                if !planned.is_fresh_since(&mut seen, connection)? {
+                    return Ok(None);
+                }
+                perform_all(&walk.batch(after.as_ref(), upto.as_ref()), connection)?;
+                for statement in upto
+                    .iter()
+                    .flat_map(|it| ledger::move_cursor(planned.change, it))
+                {
+                    statement.run(connection)?;
+                }
+                Ok(Some(()))
+            })?;
+            if ran.is_none() {
                 return Ok(Ran::Stale);
             }
             passed = if upto.is_some() {
-                rows.min(passed + u64::from(self.options.batch_rows))
+                rows.min(passed + u64::from(size))
             } else {
                 rows
             };
             tell(observer, &Event::BatchDone { passed, rows })?;
             if upto.is_none() {
+                let holds = turns.holds();
+                tell(observer, &Event::BackfillDone { holds })?;
                 return Ok(Ran::Done);
             }
             after = upto;
         }
+    }
+
+    /// Counts the rows of the walk. Without a write-ahead log a read keeps everybody from writing, and is a short
+    /// one therefore.
+    fn count(&self, walk: &Walk) -> Result<u64> {
+        let connection = self.database.connection();
+        let mut after = None;
+        let mut rows = 0;
+        while !self.database.is_wal() {
+            let Some(key) = next(walk, after.as_ref(), COUNTED, connection)? else {
+                break;
+            };
+            after = Some(key);
+            rows += u64::from(COUNTED);
+        }
+        let Statement { sql, params } = walk.count(after.as_ref());
+        let params = rusqlite::params_from_iter(params);
+        let rest: i64 = connection.query_row(&sql, params, |row| row.get(0))?;
+        Ok(rows + rest.unsigned_abs())
     }
 }
 
@@ -159,6 +175,20 @@ impl Planned {
     fn is_fresh(&self, connection: &Connection) -> Result<bool> {
         Ok(Ledger::read(connection)?.version() == self.version
             && Schema::read(connection)? == self.schema)
+    }
+
+    /// The same with less reading, where it is asked again and again: `seen` keeps the number of the schema that
+    /// was last found fresh, and SQLite changes that number with every schema.
+    fn is_fresh_since(&self, seen: &mut Option<i64>, connection: &Connection) -> Result<bool> {
+        let schema: i64 = connection
+            .prepare_cached("PRAGMA main.schema_version")?
+            .query_row([], |row| row.get(0))?;
+        if *seen == Some(schema) {
+            return Ok(ledger::version(connection)? == self.version);
+        }
+        let is_fresh = self.is_fresh(connection)?;
+        *seen = is_fresh.then_some(schema);
+        Ok(is_fresh)
     }
 }
 
@@ -233,6 +263,19 @@ fn found(query: &Statement, connection: &Connection) -> Result<(u64, Vec<String>
         }
     }
     Ok((count, examples))
+}
+
+/// The key of the `size`th row behind `after`, if there are so many.
+fn next(
+    walk: &Walk,
+    after: Option<&Position>,
+    size: u32,
+    connection: &Connection,
+) -> Result<Option<Position>> {
+    match walk.boundary(after, size) {
+        Some(boundary) => position(&boundary, connection),
+        None => Ok(None),
+    }
 }
 
 /// The first row of the query, as a position in the table.

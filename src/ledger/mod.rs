@@ -202,6 +202,13 @@ pub fn strangers(connection: &Connection) -> Result<Vec<Name>> {
     Ok(strange.map(|(name, _)| name).collect())
 }
 
+/// The version of the latest phase, where there is a ledger; 0 where none was applied.
+pub fn version(connection: &Connection) -> Result<i64> {
+    let mut statement =
+        connection.prepare_cached("SELECT coalesce(max(version), 0) FROM _changeover_history")?;
+    Ok(statement.query_row([], |row| row.get(0))?)
+}
+
 /// The key up to which the backfill of the change is done.
 pub fn cursor(connection: &Connection, change: i64) -> Result<Option<Position>> {
     let mut statement = connection.prepare_cached(

@@ -142,25 +142,25 @@ impl Walk {
             ),
             Key::None => return None,
         };
-        let mut range = Statement::new(String::new());
-        if let Some(after) = after {
-            bound(&mut range, key, Side::After, after);
-        }
-        let filter = if range.sql.is_empty() {
-            "TRUE"
-        } else {
-            &range.sql
-        };
+        let (range, mut params) = behind(key, after);
         let table = &self.agreement.pair.table;
-        let mut params = range.params;
         params.push(Value::Integer(i64::from(size) - 1));
         Some(Statement::with(
             format!(
-                "SELECT {columns} FROM {table} WHERE {filter} ORDER BY {order} LIMIT 1 OFFSET ?{}",
+                "SELECT {columns} FROM {table}{range} ORDER BY {order} LIMIT 1 OFFSET ?{}",
                 params.len()
             ),
             params,
         ))
+    }
+
+    /// Counts the rows behind `after`.
+    #[must_use]
+    pub fn count(&self, after: Option<&Position>) -> Statement {
+        let Agreement { pair, key, .. } = &self.agreement;
+        let (range, params) = behind(key, after);
+        let table = &pair.table;
+        Statement::with(format!("SELECT count(*) FROM {table}{range}"), params)
     }
 
     fn steps(&self, range: Option<&Statement>) -> Vec<Step> {
@@ -180,6 +180,18 @@ impl Walk {
 enum Side {
     After,
     UpTo,
+}
+
+/// The clause that leaves the rows behind `after`, with its values; none where that is all rows.
+fn behind(key: &Key, after: Option<&Position>) -> (String, Vec<Value>) {
+    let mut range = Statement::new(String::new());
+    if let Some(after) = after {
+        bound(&mut range, key, Side::After, after);
+    }
+    if !range.sql.is_empty() {
+        range.sql.insert_str(0, " WHERE ");
+    }
+    (range.sql, range.params)
 }
 
 /// Adds to `range` that the key lies behind, or not behind, a position.
