@@ -197,6 +197,9 @@ fn by_changeover(path: &Path) -> Outcome<[Duration; 4]> {
         to: "full_name".into(),
         table: Some("users".into()),
         winner: None,
+        up: None,
+        down: None,
+        write_both: false,
         expand: false,
     });
     let contract = Request::Contract(Contract {

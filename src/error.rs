@@ -131,6 +131,15 @@ pub enum Error {
         reason: String,
     },
 
+    /// The expression cannot stand in a trigger.
+    #[error("`{expression}` cannot be used to keep the columns in step: {reason}")]
+    NotAnExpression {
+        /// What was given.
+        expression: String,
+        /// What SQLite says.
+        reason: String,
+    },
+
     // The order of the phases.
     /// The table has a change that is neither contracted nor aborted.
     #[error("table `{}` has an open change: `{}` is {state}", .table.as_str(), .new.as_str())]
@@ -184,6 +193,24 @@ pub enum Error {
         /// How far the change has come.
         state: State,
     },
+    /// The data migration was begun with other expressions.
+    #[error("the data migration from `{}` to `{}` was begun otherwise", .old.as_str(), .new.as_str())]
+    BegunOtherwise {
+        /// The old column.
+        old: Name,
+        /// The new column.
+        new: Name,
+    },
+    /// Somebody changed the table while both columns were kept in step.
+    #[error("table `{}` was changed by someone else while `{}` was on its way", .table.as_str(), .new.as_str())]
+    TableChanged {
+        /// The table.
+        table: Name,
+        /// The new column.
+        new: Name,
+        /// The text that the table had.
+        text: String,
+    },
     /// Contract of a column that nothing replaces.
     #[error("no change replaces column `{}` of table `{}`", .column.as_str(), .table.as_str())]
     NothingReplaces {
@@ -207,6 +234,22 @@ pub enum Error {
         /// What would clear the way.
         remedy: &'static str,
     },
+    /// A row of the table cannot be without a value in the old column, not even for a moment.
+    #[error("new applications cannot leave out `{}` in table `{}`: {reason}", .old.as_str(), .table.as_str())]
+    NeedsBoth {
+        /// The table.
+        table: Name,
+        /// The old column.
+        old: Name,
+        /// What a row that lacks it meets.
+        reason: String,
+    },
+    /// Another process works on the change.
+    #[error("another changeover is at work on this change: {0}")]
+    Running(String),
+    /// Another process has taken the work over, since this one was silent for too long.
+    #[error("another changeover has taken over the work on this change")]
+    TakenOver,
     /// Old and new column hold different values.
     #[error(
         "`{}` and `{}` hold different values in {count} {}, for instance where {}",
@@ -267,8 +310,12 @@ impl Error {
             | Self::Generated { .. }
             | Self::NotWritable { .. }
             | Self::LedgerTooNew { .. } => Code::NotSupported,
-            Self::Busy | Self::Unsettled | Self::Stopped => Code::TemporarilyUnavailable,
-            Self::Malformed(_) | Self::NotAType(..) => Code::MalformedRequest,
+            Self::Busy | Self::Unsettled | Self::Stopped | Self::Running(_) | Self::TakenOver => {
+                Code::TemporarilyUnavailable
+            }
+            Self::Malformed(_) | Self::NotAType(..) | Self::NotAnExpression { .. } => {
+                Code::MalformedRequest
+            }
             Self::NotAFile(_)
             | Self::NotADatabase
             | Self::Damaged(_)
@@ -292,6 +339,9 @@ impl Error {
             | Self::NotMigrated { .. }
             | Self::NothingReplaces { .. }
             | Self::NothingToAbort(_)
+            | Self::BegunOtherwise { .. }
+            | Self::TableChanged { .. }
+            | Self::NeedsBoth { .. }
             | Self::WouldBreak { .. }
             | Self::Disagreement { .. }
             | Self::WouldLose { .. }
@@ -352,6 +402,23 @@ impl Error {
                 ));
             }
             Self::NotMigrated { .. } => "run migrate data first",
+            Self::NotAnExpression { .. } => {
+                "it may use the one column and SQLite's own functions that always give the same: no query, no \
+                 random(), no current time"
+            }
+            Self::BegunOtherwise { .. } => {
+                "run it as it was begun, or abort the change and begin anew"
+            }
+            Self::TableChanged { text, .. } => {
+                return Some(format!(
+                    "columns may be added meanwhile; give the table its text back: {text}"
+                ));
+            }
+            Self::NeedsBoth { .. } => {
+                "let new applications write both columns until contract, and say so with `write_both` (--write-both)"
+            }
+            Self::Running(_) => "`changeover status` shows it; run the same again when it is done",
+            Self::TakenOver => "nothing is lost: `changeover status` shows who goes on",
             Self::NothingReplaces { .. } => "expand and migrate data first",
             Self::WouldBreak { remedy, .. } => remedy,
             Self::Disagreement { .. } => {

@@ -50,6 +50,10 @@ pub enum Obstacle {
     Lock,
     /// A long read: the write-ahead log is full, and cannot be begun anew while somebody reads from it.
     FullLog,
+    /// Another process that works on the same change.
+    Runner,
+    /// Somebody has paused the work.
+    Pause,
 }
 
 /// How long the write lock was held in the many transactions of one piece of work.

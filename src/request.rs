@@ -65,6 +65,15 @@ pub struct MigrateData {
     /// Whose value counts where both columns hold one.
     #[serde(default)]
     pub winner: Option<Winner>,
+    /// The new value as a SQL expression over the old column, where it is another one.
+    #[serde(default)]
+    pub up: Option<String>,
+    /// The old value as a SQL expression over the new column.
+    #[serde(default)]
+    pub down: Option<String>,
+    /// Go on where new applications have to write both columns.
+    #[serde(default)]
+    pub write_both: bool,
     /// Whether to expand first where nothing has yet. A message does; a command line must say so.
     #[serde(skip_deserializing, default = "yes")]
     pub expand: bool,

@@ -7,7 +7,7 @@ use crate::plan;
 use crate::request::Abort;
 use crate::schema::{Target, remove_new};
 
-use super::{Asked, View, agreement};
+use super::{Asked, View};
 
 impl View<'_> {
     pub(super) fn abort(&self, asked: &Abort) -> Result<Asked> {
@@ -30,9 +30,10 @@ impl View<'_> {
         if table.column(&change.new).is_none() {
             return Ok(self.record_gone(change, &table.summary()));
         }
+        let standing = self.standing(change)?;
         let rehearsed = remove_new(
-            &self.schema,
-            self.text_before(change),
+            &standing.schema,
+            standing.before.as_deref(),
             &table.name,
             &change.new,
         )?;
@@ -45,7 +46,7 @@ impl View<'_> {
         }
         let target = Target::of(rehearsed.schema, &self.schema, &table.name)?;
         let agreement = match &change.old {
-            Some(old) if table.column(old).is_some() => Some(agreement(&table, old, &change.new)?),
+            Some(old) if table.column(old).is_some() => Some(self.agreement(change, &table, old)?),
             _ => None,
         };
         let records = self
@@ -53,6 +54,7 @@ impl View<'_> {
             .ended(change, Phase::Abort, &target.table.summary());
         let plan = plan::abort(
             &self.schema,
+            change.id,
             &table,
             target,
             &change.new,
@@ -66,6 +68,9 @@ impl View<'_> {
     /// Someone else took the new column out of the file: all that is left of the change is its record.
     fn record_gone(&self, change: &Change, schema: &str) -> Asked {
         let records = self.ledger.ended(change, Phase::Abort, schema);
-        self.planned(plan::record_gone(&change.table, records), change.id)
+        self.planned(
+            plan::record_gone(&self.schema, change.id, &change.table, records),
+            change.id,
+        )
     }
 }

@@ -7,7 +7,7 @@ use crate::plan;
 use crate::request::Contract;
 use crate::schema::{Table, Target};
 
-use super::{Asked, View, agreement, replaces};
+use super::{Asked, View, replaces};
 
 impl View<'_> {
     pub(super) fn contract(&self, asked: &Contract) -> Result<Asked> {
@@ -37,16 +37,18 @@ impl View<'_> {
     }
 
     fn contract_plan(&self, table: &Table, change: &Change, asked: &Contract) -> Result<Asked> {
-        let agreement = agreement(table, &asked.remove_column, &change.new)?;
+        let agreement = self.agreement(change, table, &asked.remove_column)?;
         let replaces = replaces(change, table, &asked.remove_column)?;
-        let before = self.text_before(change);
-        let target = plan::target(&self.schema, before, &agreement.pair, replaces)?;
+        let standing = self.standing(change)?;
+        let before = standing.before.as_deref();
+        let target = plan::target(&standing.schema, before, &agreement.pair, replaces)?;
         let target = Target::of(target, &self.schema, &table.name)?;
         let records = self
             .ledger
             .ended(change, Phase::Contract, &target.table.summary());
         let plan = plan::contract(
             &self.schema,
+            change.id,
             table,
             target,
             &agreement,

@@ -47,7 +47,7 @@ impl View<'_> {
                 ours.as_str()
             )));
         }
-        if let Some(stranger) = strangers(self.connection)?.first() {
+        if let Some(stranger) = strangers(self.connection, &self.ledger)?.first() {
             return Err(Error::NotSupported(format!(
                 "`{}` is in the file and bears a name that begins like changeover's own",
                 stranger.as_str()
@@ -102,6 +102,9 @@ impl View<'_> {
                 .unwrap_or_default()
                 .to_owned(),
             rows_migrated: 0,
+            text_synced: None,
+            expressions: None,
+            write_both: false,
         };
         if let Some(source) = source {
             // What contract would refuse is better known before anything is begun.

@@ -1,15 +1,21 @@
 //! Migrate data: which change is meant, whether it may be, and the plan for it.
 
+use rusqlite::Connection;
+
 use crate::error::{Error, Result};
-use crate::ledger::{Change, Ledger};
+use crate::ledger::{self, Change, Expressions, Ledger, Migrating};
 use crate::name::Name;
 use crate::phase::{Phase, State};
-use crate::plan::{self, Outcome, Plan};
+use crate::plan::{self, Agreement, Mapping, Migration, Plan, SyncTriggers};
 use crate::request::{Expand, MigrateData};
-use crate::schema::{Column, Pair, Schema, Table, redeclare, tables_with};
+use crate::schema::{
+    Failure, Key, NewApps, Pair, Schema, Synced, Table, Trial, check_expression, index_twins,
+    synced, tables_with,
+};
 
 use super::expand::expect_source;
-use super::{Asked, View, agreement, replaces, same_type};
+use super::standing::Standing;
+use super::{Asked, View, agreement, mapping, replaces};
 
 impl View<'_> {
     pub(super) fn migrate_data(&self, asked: &MigrateData) -> Result<Asked> {
@@ -21,10 +27,11 @@ impl View<'_> {
         }
         let table = self.table(&change.table)?;
         let found = Found {
-            schema: &self.schema,
+            connection: self.connection,
+            live: &self.schema,
             table: &table,
             ledger: &self.ledger,
-            before: self.text_before(change),
+            standing: self.standing(change)?,
             is_empty: &|| self.is_empty(&table, &change.new),
         };
         let plan = migration(&found, change, asked)?;
@@ -70,11 +77,17 @@ impl View<'_> {
         asked: &MigrateData,
     ) -> Result<Vec<Plan>> {
         let expansion = self.expansion(&self.table(&first.table)?, first)?;
+        let expanded = &expansion.addition.schema;
         let found = Found {
-            schema: &expansion.addition.schema,
+            connection: self.connection,
+            live: expanded,
             table: &expansion.addition.table,
             ledger: &self.ledger.foresee(&expansion.change, Phase::Expand),
-            before: Some(&expansion.change.text_before),
+            standing: Standing {
+                schema: expanded.clone(),
+                before: Some(expansion.change.text_before.clone()),
+                is_synced: false,
+            },
             is_empty: &|| Ok(true),
         };
         let migrate = migration(&found, &expansion.change, asked)?;
@@ -139,57 +152,179 @@ fn nothing_to_migrate(asked: &MigrateData) -> Error {
 
 /// The file as a data migration finds it.
 struct Found<'a> {
-    schema: &'a Schema,
+    connection: &'a Connection,
+    live: &'a Schema,
     table: &'a Table,
     ledger: &'a Ledger,
-    /// The text of the table before the change, where it is known to be what stands there but for the new column.
-    before: Option<&'a str>,
+    standing: Standing,
     /// Asks whether the new column holds nothing but NULL, for which every row may have to be read.
     is_empty: &'a dyn Fn() -> Result<bool>,
 }
 
 fn migration(found: &Found<'_>, change: &Change, asked: &MigrateData) -> Result<Plan> {
     let old = expect_source(found.table, &asked.from)?;
-    // What contract would refuse is better known before a row is touched.
     let pair = Pair {
         table: found.table.name.clone(),
         old: old.name.clone(),
         new: change.new.clone(),
     };
-    let replaces = replaces(change, found.table, &old.name)?;
-    plan::target(found.schema, found.before, &pair, replaces)?;
-    let redeclared = redeclared(found, change, old)?;
-    let table = redeclared.as_ref().map_or(found.table, |it| &it.table);
-    let text = redeclared
-        .as_ref()
-        .and_then(|it| it.schema.table_text(&table.name));
-    let agreement = agreement(table, &old.name, &change.new)?;
-    let records = found.ledger.migrating(change, &old.name, text);
-    Ok(plan::migrate_data(
-        found.schema,
-        &agreement,
-        asked.winner,
-        redeclared,
-        records,
-    ))
+    let terms = Terms::of(change, asked)?;
+    let replaces = terms.expressions.is_some() || replaces(change, found.table, &old.name)?;
+    let standing = &found.standing;
+    // What contract would refuse is better known before a row is touched.
+    let target = plan::target(
+        &standing.schema,
+        standing.before.as_deref(),
+        &pair,
+        replaces,
+    )?;
+    let synced = found.synced(&pair, replaces, terms.new_apps())?;
+    let mapping = mapping(&synced.table, &pair, terms.expressions.as_ref())?;
+    let agreement = agreement(&synced.table, &pair, mapping, synced.default.clone());
+    let triggers = |noted| SyncTriggers::of(change.id, &agreement, noted);
+    if !terms.write_both {
+        found.try_out(&synced, &agreement, triggers(None))?;
+    }
+    let indexes = if replaces {
+        Vec::new()
+    } else {
+        let name = |n| plan::index_name(change.id, n);
+        index_twins(&standing.schema, &target, &pair, name)?
+    };
+    let table = |schema: &Schema| {
+        schema
+            .table_text(&pair.table)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let records = found.ledger.migrating(
+        change,
+        &Migrating {
+            old: &pair.old,
+            text_before: &standing.text_without(change)?,
+            text_after: &table(&standing.schema),
+            text_synced: &table(&synced.schema),
+            expressions: terms.expressions.as_ref(),
+            write_both: terms.write_both,
+        },
+    );
+    let noted = ledger::note_old_write(change.id);
+    let migration = Migration {
+        change: change.id,
+        live: found.live,
+        triggers: triggers(Some(&noted)),
+        synced,
+        agreement: &agreement,
+        indexes,
+        has_checks: standing.schema.has_checks(&pair.table),
+        winner: asked.winner,
+        warnings: Vec::new(),
+    };
+    Ok(plan::migrate_data(migration, records))
 }
 
-/// The schema in which the new column has the type of the old one, where expand was told neither a type nor the
-/// old column, and came to another.
-fn redeclared(found: &Found<'_>, change: &Change, old: &Column) -> Result<Option<Outcome>> {
-    let new = found.table.expect_column(&change.new)?;
-    let told = change.asked_type.is_some() || same_type(&old.declared_type, &new.declared_type);
-    let Some(before) = found.before.filter(|_| !told) else {
-        return Ok(None);
-    };
-    if !(found.is_empty)()? {
-        return Ok(None);
+/// On what terms the columns are kept in step.
+struct Terms {
+    expressions: Option<Expressions>,
+    write_both: bool,
+}
+
+impl Terms {
+    /// What is asked for, or what the migration was begun with; both must be the same where both are there.
+    fn of(change: &Change, asked: &MigrateData) -> Result<Self> {
+        let unchanged = |name: &Name| name.to_string();
+        let expressions = (asked.up.is_some() || asked.down.is_some()).then(|| Expressions {
+            up: asked.up.clone().unwrap_or_else(|| unchanged(&asked.from)),
+            down: asked.down.clone().unwrap_or_else(|| unchanged(&asked.to)),
+        });
+        if change.text_synced.is_none() {
+            return Ok(Self {
+                expressions,
+                write_both: asked.write_both,
+            });
+        }
+        if expressions.is_some() && expressions != change.expressions {
+            return Err(Error::BegunOtherwise {
+                old: asked.from.clone(),
+                new: asked.to.clone(),
+            });
+        }
+        Ok(Self {
+            expressions: change.expressions.clone(),
+            write_both: change.write_both || asked.write_both,
+        })
     }
-    let table = &found.table.name;
-    let (schema, table) = redeclare(found.schema, before, table, &change.new, &old.declared_type)?;
-    Ok(Some(Outcome {
-        schema,
-        table,
-        is_rebuilt: false,
-    }))
+
+    fn new_apps(&self) -> NewApps {
+        if self.write_both {
+            NewApps::WriteBoth
+        } else {
+            NewApps::WriteNew
+        }
+    }
+}
+
+impl Found<'_> {
+    /// The table while both columns are written; as it stands where it is that already.
+    fn synced(&self, pair: &Pair, replaces: bool, new_apps: NewApps) -> Result<Synced> {
+        let is_key = match &self.table.key {
+            Key::Rowid { name, .. } => *name == pair.old,
+            Key::Columns(columns) => columns.iter().any(|it| it.name == pair.old),
+            Key::None => {
+                return Err(Error::NotSupported(format!(
+                    "the rows of table `{}` cannot be told apart: its columns took all names of the rowid",
+                    pair.table.as_str()
+                )));
+            }
+        };
+        if is_key && new_apps == NewApps::WriteNew {
+            return Err(Error::NeedsBoth {
+                table: pair.table.clone(),
+                old: pair.old.clone(),
+                reason: "it is part of the key by which rows are found".to_owned(),
+            });
+        }
+        if self.standing.is_synced {
+            return Synced::standing(self.live, &pair.table, &pair.new);
+        }
+        let before = self.standing.before.as_deref();
+        synced(self.live, before, pair, replaces, new_apps, self.is_empty)
+    }
+
+    /// Fails where the expressions cannot stand in a trigger, or a row that the table takes today cannot be written
+    /// by old and new applications.
+    fn try_out(
+        &self,
+        synced: &Synced,
+        agreement: &Agreement,
+        triggers: SyncTriggers,
+    ) -> Result<()> {
+        let pair = &agreement.pair;
+        if let Mapping::Expressions { up, down } = &agreement.mapping {
+            for (expression, column) in [(up, &pair.old), (down, &pair.new)] {
+                let declared_type = &synced.table.expect_column(column)?.declared_type;
+                check_expression(expression, column, declared_type)?;
+            }
+        }
+        let triggers = triggers.objects();
+        let trial = Trial {
+            before: &self.standing.schema,
+            synced: &synced.schema,
+            triggers: triggers.iter().filter_map(|it| it.sql.as_deref()).collect(),
+            pair,
+            up: agreement.up(),
+        };
+        match trial.run(self.connection)? {
+            None => Ok(()),
+            Some(Failure::WithoutOld(reason)) => Err(Error::NeedsBoth {
+                table: pair.table.clone(),
+                old: pair.old.clone(),
+                reason,
+            }),
+            Some(Failure::WithoutNew(reason)) => Err(Error::NotSupported(format!(
+                "an old application could no longer write all rows that table `{}` takes: {reason}",
+                pair.table.as_str()
+            ))),
+        }
+    }
 }

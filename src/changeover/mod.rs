@@ -3,12 +3,15 @@
 mod abort;
 mod contract;
 mod expand;
+mod lease;
 mod migrate_data;
 mod reply;
+mod rows;
 mod run;
+mod standing;
 mod status;
 
-use std::path::Path;
+use std::path;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -16,22 +19,42 @@ use rusqlite::Connection;
 use crate::database::{Database, Durability, ForeignKeys};
 use crate::error::{Error, Result};
 use crate::event::Observer;
-use crate::ledger::{Change, Entry, Ledger};
+use crate::ledger::{self, Change, Entry, Expressions, Ledger};
 use crate::name::Name;
-use crate::plan::{Agreement, Plan};
+use crate::plan::{Agreement, Mapping, Path, Plan};
 use crate::request::Request;
-use crate::schema::{Pair, Schema, Table};
+use crate::schema::{Pair, Schema, Synced, Table};
 
 pub use reply::Reply;
 pub use status::{ChangeStatus, Status};
 
 /// How the engine goes about its work.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// How long to wait for a lock.
     pub busy_timeout: Duration,
     /// Rows in one transaction of the backfill.
     pub batch_rows: u32,
+    /// The process that does the work.
+    pub runner: Runner,
+}
+
+/// A process that works on changes, and what it knows of others.
+#[derive(Clone, Debug)]
+pub struct Runner {
+    /// What tells it from all others, to people too: a host and a process, for instance.
+    pub name: String,
+    /// Whether the process of that name is known not to live any more.
+    pub is_gone: fn(&str) -> bool,
+}
+
+impl Default for Runner {
+    fn default() -> Self {
+        Self {
+            name: "a program without a name".to_owned(),
+            is_gone: |_| false,
+        }
+    }
 }
 
 impl Default for Options {
@@ -39,6 +62,7 @@ impl Default for Options {
         Self {
             busy_timeout: Duration::from_secs(5),
             batch_rows: 10_000,
+            runner: Runner::default(),
         }
     }
 }
@@ -47,6 +71,8 @@ impl Default for Options {
 pub struct Changeover {
     database: Database,
     options: Options,
+    /// What tells our runs from those of others.
+    token: String,
 }
 
 /// What a request comes to, judged in one snapshot of the file.
@@ -67,9 +93,11 @@ struct Planned {
 
 impl Changeover {
     /// Opens an existing file. Nothing is created in it before a phase is applied.
-    pub fn open(path: &Path, options: Options) -> Result<Self> {
+    pub fn open(path: &path::Path, options: Options) -> Result<Self> {
+        let database = Database::open(path, options.busy_timeout)?;
         Ok(Self {
-            database: Database::open(path, options.busy_timeout)?,
+            token: ledger::new_token(database.connection())?,
+            database,
             options,
         })
     }
@@ -190,12 +218,6 @@ impl View<'_> {
             })
     }
 
-    /// The text of the table before the change, where nobody else has changed it since.
-    fn text_before<'a>(&self, change: &'a Change) -> Option<&'a str> {
-        let live = self.schema.table_text(&change.table);
-        (live == Some(&change.text_after)).then_some(&change.text_before)
-    }
-
     /// Whether the table still shows what the change made of it.
     fn shows(&self, change: &Change) -> bool {
         use crate::phase::State;
@@ -216,6 +238,18 @@ impl View<'_> {
         }
     }
 
+    /// When the rows of a change agree that has both columns in the file.
+    fn agreement(&self, change: &Change, table: &Table, old: &Name) -> Result<Agreement> {
+        let pair = Pair {
+            table: table.name.clone(),
+            old: old.clone(),
+            new: change.new.clone(),
+        };
+        let synced = Synced::standing(&self.schema, &table.name, &change.new)?;
+        let mapping = mapping(&synced.table, &pair, change.expressions.as_ref())?;
+        Ok(agreement(&synced.table, &pair, mapping, synced.default))
+    }
+
     fn table_of(&self, entry: &Entry) -> Name {
         let mut changes = self.ledger.changes.iter();
         let change = changes.find(|change| change.id == entry.change);
@@ -224,20 +258,28 @@ impl View<'_> {
 }
 
 /// The agreement that the columns of a change come to.
-fn agreement(table: &Table, old: &Name, new: &Name) -> Result<Agreement> {
-    let declared = |name| Ok::<_, Error>(&table.expect_column(name)?.declared_type);
-    let (from, to) = (declared(old)?, declared(new)?);
-    // ANY keeps every value as it is in a STRICT table; elsewhere it is a word like any other, and numeric.
-    let takes_any = to.is_empty() || (table.strict && to.eq_ignore_ascii_case("any"));
-    let keeps_types = takes_any || same_type(from, to);
-    Ok(Agreement {
-        pair: Pair {
+fn agreement(table: &Table, pair: &Pair, mapping: Mapping, default: Option<String>) -> Agreement {
+    Agreement {
+        pair: pair.clone(),
+        path: Path {
             table: table.name.clone(),
-            old: old.clone(),
-            new: new.clone(),
+            key: table.key.clone(),
         },
-        key: table.key.clone(),
-        converts: !keeps_types,
+        mapping,
+        default,
+    }
+}
+
+/// How values go from the one column of the table to the other.
+fn mapping(table: &Table, pair: &Pair, expressions: Option<&Expressions>) -> Result<Mapping> {
+    if let Some(Expressions { up, down }) = expressions.cloned() {
+        return Ok(Mapping::Expressions { up, down });
+    }
+    let declared = |name| Ok::<_, Error>(&table.expect_column(name)?.declared_type);
+    Ok(if same_type(declared(&pair.old)?, declared(&pair.new)?) {
+        Mapping::Same
+    } else {
+        Mapping::Converted
     })
 }
 
@@ -255,5 +297,6 @@ fn same_type(one: &str, other: &str) -> bool {
 fn replaces(change: &Change, table: &Table, old: &Name) -> Result<bool> {
     let old = table.expect_column(old)?;
     let asked = change.asked_type.as_deref();
-    Ok(asked.is_some_and(|asked| !same_type(asked, &old.declared_type)))
+    Ok(change.expressions.is_some()
+        || asked.is_some_and(|asked| !same_type(asked, &old.declared_type)))
 }

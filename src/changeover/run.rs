@@ -1,30 +1,25 @@
 //! The one executor of plans.
 
 use rusqlite::Connection;
-use rusqlite::types::Value;
 
-use crate::database::{Durability, Statement, Turns, literal};
+use crate::database::{Database, Durability};
 use crate::error::{Error, Result};
 use crate::event::{Event, Observer};
 use crate::ledger::{self, Entry, Ledger};
 use crate::name::Name;
-use crate::plan::{Expect, Outcome, Position, Stage, Step, Transaction, Walk};
+use crate::plan::{Expect, Outcome, Stage, Step, Transaction};
 use crate::schema::{SHADOW, Schema, Table, differences};
 
-use super::{Asked, Changeover, Planned, View};
+use super::lease::Lease;
+use super::rows::{Found, refuse};
+use super::{Asked, Changeover, Options, Planned, View};
 
 /// How often a plan is made anew because the file changed before it could run.
 const ATTEMPTS: u32 = 10;
 
-/// How many rows are counted in one read, where a read keeps others from writing: a millisecond's worth.
-const COUNTED: u32 = 10_000;
-
-/// How many rows a refusal names.
-const EXAMPLES: usize = 5;
-
 /// Whether a transaction ran, or found the file otherwise than its plan expects.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Ran {
+pub(super) enum Ran {
     Done,
     Stale,
 }
@@ -62,14 +57,25 @@ impl Changeover {
     }
 
     fn run(&self, planned: &Planned, observer: &mut Observer<'_>) -> Result<Ran> {
-        for stage in &planned.plan.stages {
+        let stages = &planned.plan.stages;
+        let is_long = stages.iter().any(|it| matches!(it, Stage::Batches(_)));
+        let mut execution = Execution {
+            database: &self.database,
+            options: &self.options,
+            planned,
+            schema: planned.schema.clone(),
+            lease: None,
+            observer,
+        };
+        for stage in stages {
+            // A sweep that comes first may yet refuse, and then leaves the file as it was.
+            if is_long && execution.lease.is_none() && !matches!(stage, Stage::Sweep(_)) {
+                execution.lease = Some(self.lease(planned.change, execution.observer)?);
+            }
             let ran = match stage {
-                Stage::Check(check) => self
-                    .database
-                    .snapshot(|connection| perform_all(&check.steps, connection))
-                    .map(|()| Ran::Done)?,
-                Stage::Once(transaction) => self.once(planned, transaction)?,
-                Stage::Batches(walk) => self.batches(planned, walk, observer)?,
+                Stage::Sweep(sweep) => execution.sweep(sweep)?,
+                Stage::Once(transaction) => execution.once(transaction)?,
+                Stage::Batches(walk) => execution.walk(walk)?,
             };
             if ran == Ran::Stale {
                 return Ok(Ran::Stale);
@@ -78,17 +84,47 @@ impl Changeover {
         Ok(Ran::Done)
     }
 
-    fn once(&self, planned: &Planned, transaction: &Transaction) -> Result<Ran> {
+    /// Takes the work on the change.
+    fn lease(&self, change: i64, observer: &mut Observer<'_>) -> Result<Lease<'_>> {
+        let Options {
+            busy_timeout,
+            runner,
+            ..
+        } = &self.options;
+        Lease::take(
+            &self.database,
+            change,
+            &self.token,
+            runner,
+            *busy_timeout,
+            observer,
+        )
+    }
+}
+
+/// A plan under way.
+pub(super) struct Execution<'a> {
+    pub(super) database: &'a Database,
+    pub(super) options: &'a Options,
+    pub(super) planned: &'a Planned,
+    /// The schema that must stand in the file, after what has run so far.
+    pub(super) schema: Schema,
+    pub(super) lease: Option<Lease<'a>>,
+    pub(super) observer: &'a mut Observer<'a>,
+}
+
+impl Execution<'_> {
+    fn once(&mut self, transaction: &Transaction) -> Result<Ran> {
         let Transaction {
             foreign_keys,
             steps,
             outcome,
             ..
         } = transaction;
-        let table = &planned.plan.table;
+        let table = &self.planned.plan.table;
         let is_rebuilt = outcome.as_ref().is_some_and(|outcome| outcome.is_rebuilt);
         let run = |connection: &Connection| {
-            if !planned.is_fresh(connection)? {
+            if !self.planned.is_fresh(&self.schema, connection)? {
                 return Ok(Ran::Stale);
             }
             let before = is_rebuilt
@@ -103,96 +139,44 @@ impl Changeover {
             }
             Ok(Ran::Done)
         };
-        self.database.write(*foreign_keys, Durability::AtOnce, run)
-    }
-
-    fn batches(&self, planned: &Planned, walk: &Walk, observer: &mut Observer<'_>) -> Result<Ran> {
-        let connection = self.database.connection();
-        let rows = self.count(walk)?;
-        tell(observer, &Event::BackfillStarted { rows })?;
-        // An application may have given the table another key since: then the walk begins anew.
-        let mut after =
-            ledger::cursor(connection, planned.change)?.filter(|position| walk.fits(position));
-        let mut turns = Turns::new(&self.database, self.options.batch_rows)?;
-        let mut seen = None;
-        let mut passed = 0;
-        loop {
-            let size = turns.rows()?;
-            let upto = next(walk, after.as_ref(), size, connection)?;
-            let ran = turns.take(walk.foreign_keys, observer, |connection| {
-                if !planned.is_fresh_since(&mut seen, connection)? {
-                    return Ok(None);
-                }
-                perform_all(&walk.batch(after.as_ref(), upto.as_ref()), connection)?;
-                for statement in upto
-                    .iter()
-                    .flat_map(|it| ledger::move_cursor(planned.change, it))
-                {
-                    statement.run(connection)?;
-                }
-                Ok(Some(()))
-            })?;
-            if ran.is_none() {
-                return Ok(Ran::Stale);
-            }
-            passed = if upto.is_some() {
-                rows.min(passed + u64::from(size))
-            } else {
-                rows
-            };
-            tell(observer, &Event::BatchDone { passed, rows })?;
-            if upto.is_none() {
-                let holds = turns.holds();
-                tell(observer, &Event::BackfillDone { holds })?;
-                return Ok(Ran::Done);
-            }
-            after = upto;
+        let ran = self
+            .database
+            .write(*foreign_keys, Durability::AtOnce, run)?;
+        if let (Ran::Done, Some(outcome)) = (ran, outcome) {
+            self.schema = outcome.schema.clone();
         }
-    }
-
-    /// Counts the rows of the walk. Without a write-ahead log a read keeps everybody from writing, and is a short
-    /// one therefore.
-    fn count(&self, walk: &Walk) -> Result<u64> {
-        let connection = self.database.connection();
-        let mut after = None;
-        let mut rows = 0;
-        while !self.database.is_wal() {
-            let Some(key) = next(walk, after.as_ref(), COUNTED, connection)? else {
-                break;
-            };
-            after = Some(key);
-            rows += u64::from(COUNTED);
-        }
-        let Statement { sql, params } = walk.count(after.as_ref());
-        let params = rusqlite::params_from_iter(params);
-        let rest: i64 = connection.query_row(&sql, params, |row| row.get(0))?;
-        Ok(rows + rest.unsigned_abs())
+        Ok(ran)
     }
 }
 
 impl Planned {
-    /// Whether the file still is as the plan was made for.
-    fn is_fresh(&self, connection: &Connection) -> Result<bool> {
+    /// Whether the file still is as it must be at this point of the plan.
+    fn is_fresh(&self, schema: &Schema, connection: &Connection) -> Result<bool> {
         Ok(Ledger::read(connection)?.version() == self.version
-            && Schema::read(connection)? == self.schema)
+            && Schema::read(connection)? == *schema)
     }
 
     /// The same with less reading, where it is asked again and again: `seen` keeps the number of the schema that
     /// was last found fresh, and SQLite changes that number with every schema.
-    fn is_fresh_since(&self, seen: &mut Option<i64>, connection: &Connection) -> Result<bool> {
+    pub(super) fn is_fresh_since(
+        &self,
+        expected: &Schema,
+        seen: &mut Option<i64>,
+        connection: &Connection,
+    ) -> Result<bool> {
         let schema: i64 = connection
             .prepare_cached("PRAGMA main.schema_version")?
             .query_row([], |row| row.get(0))?;
         if *seen == Some(schema) {
             return Ok(ledger::version(connection)? == self.version);
         }
-        let is_fresh = self.is_fresh(connection)?;
+        let is_fresh = self.is_fresh(expected, connection)?;
         *seen = is_fresh.then_some(schema);
         Ok(is_fresh)
     }
 }
 
-fn tell(observer: &mut Observer<'_>, event: &Event) -> Result<()> {
+pub(super) fn tell(observer: &mut Observer<'_>, event: &Event) -> Result<()> {
     match observer(event) {
         std::ops::ControlFlow::Continue(()) => Ok(()),
         std::ops::ControlFlow::Break(()) => Err(Error::Stopped),
@@ -207,7 +191,7 @@ fn of_the_table(error: Error, table: &Name) -> Error {
     }
 }
 
-fn perform_all(steps: &[Step], connection: &Connection) -> Result<()> {
+pub(super) fn perform_all(steps: &[Step], connection: &Connection) -> Result<()> {
     steps.iter().try_for_each(|step| perform(step, connection))
 }
 
@@ -221,73 +205,12 @@ fn perform(step: &Step, connection: &Connection) -> Result<()> {
                 step.why
             )])),
         },
-        Expect::NoRow(meaning) => match found(&step.statement, connection)? {
-            (0, _) => Ok(()),
-            _ => Err(Error::Unexpected(vec![(*meaning).to_owned()])),
-        },
-        Expect::Agreement { old, new } => match found(&step.statement, connection)? {
-            (0, _) => Ok(()),
-            (count, examples) => Err(Error::Disagreement {
-                old: old.clone(),
-                new: new.clone(),
-                count,
-                examples,
-            }),
-        },
-        Expect::NothingLost { new } => match found(&step.statement, connection)? {
-            (0, _) => Ok(()),
-            (count, examples) => Err(Error::WouldLose {
-                new: new.clone(),
-                count,
-                examples,
-            }),
-        },
-    }
-}
-
-/// How many rows the query finds, and the first of them in words.
-fn found(query: &Statement, connection: &Connection) -> Result<(u64, Vec<String>)> {
-    let mut statement = connection.prepare(&query.sql)?;
-    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
-    let mut rows = statement.query(rusqlite::params_from_iter(&query.params))?;
-    let (mut count, mut examples) = (0, Vec::new());
-    while let Some(row) = rows.next()? {
-        count += 1;
-        if examples.len() < EXAMPLES {
-            let values: Vec<String> = names
-                .iter()
-                .enumerate()
-                .map(|(at, name)| Ok(format!("{name} = {}", literal(&row.get(at)?))))
-                .collect::<Result<_>>()?;
-            examples.push(values.join(" and "));
+        Expect::NoRow(_) | Expect::Agreement { .. } | Expect::NothingLost { .. } => {
+            let mut found = Found::default();
+            found.add(&step.statement, connection)?;
+            refuse(&step.expect, found)
         }
     }
-    Ok((count, examples))
-}
-
-/// The key of the `size`th row behind `after`, if there are so many.
-fn next(
-    walk: &Walk,
-    after: Option<&Position>,
-    size: u32,
-    connection: &Connection,
-) -> Result<Option<Position>> {
-    match walk.boundary(after, size) {
-        Some(boundary) => position(&boundary, connection),
-        None => Ok(None),
-    }
-}
-
-/// The first row of the query, as a position in the table.
-fn position(query: &Statement, connection: &Connection) -> Result<Option<Position>> {
-    let mut statement = connection.prepare_cached(&query.sql)?;
-    let width = statement.column_count();
-    let mut rows = statement.query(rusqlite::params_from_iter(&query.params))?;
-    let Some(row) = rows.next()? else {
-        return Ok(None);
-    };
-    let values = (0..width).map(|at| row.get::<_, Value>(at));
-    Ok(Some(values.collect::<rusqlite::Result<_>>()?))
 }
 
 fn expect_outcome(outcome: &Outcome, connection: &Connection) -> Result<()> {

@@ -11,6 +11,8 @@ use crate::name::Name;
 use crate::request::{Abort, Contract, Expand, MigrateData, Request, Winner};
 use crate::sample;
 
+use super::process;
+
 /// Change the schema of a SQLite file while old and new versions of an application keep running on it
 ///
 /// A column gives way to another in three phases: `expand` adds the new column beside the old one,
@@ -54,6 +56,7 @@ impl Globals {
         Options {
             busy_timeout: self.busy_timeout,
             batch_rows: self.batch_rows,
+            runner: process::this(),
         }
     }
 }
@@ -150,6 +153,15 @@ pub struct MigrateDataArgs {
     /// Whose value counts where both columns hold one
     #[arg(long, value_name = "COLUMN", value_parser = winner())]
     winner: Option<Winner>,
+    /// The new value as a SQL expression over the old column, where it is another one
+    #[arg(long, value_name = "EXPRESSION")]
+    up: Option<String>,
+    /// The old value as a SQL expression over the new column
+    #[arg(long, value_name = "EXPRESSION")]
+    down: Option<String>,
+    /// Go on where new applications have to write both columns
+    #[arg(long)]
+    write_both: bool,
     /// Expand first where nothing has yet
     #[arg(long)]
     expand: bool,
@@ -214,6 +226,9 @@ impl PhaseCommand {
                 to: args.new_column,
                 table: args.table,
                 winner: args.winner,
+                up: args.up,
+                down: args.down,
+                write_both: args.write_both,
                 expand: args.expand,
             }),
             Self::Contract(args) => Request::Contract(Contract {

@@ -3,6 +3,7 @@
 mod args;
 mod commands;
 mod printer;
+mod process;
 mod status;
 
 use std::process::ExitCode;

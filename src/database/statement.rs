@@ -74,6 +74,10 @@ pub(crate) fn literal(value: &Value) -> String {
     match value {
         Value::Null => "NULL".to_owned(),
         Value::Integer(number) => number.to_string(),
+        Value::Real(number) if number.is_infinite() => {
+            // SQL has no other way to write it.
+            format!("{}9e999", if *number < 0.0 { "-" } else { "" })
+        }
         Value::Real(number) => format!("{number:?}"),
         Value::Text(text) => format!("'{}'", text.replace('\'', "''")),
         Value::Blob(bytes) => {

@@ -7,15 +7,17 @@ use std::sync::LazyLock;
 
 use rusqlite::Connection;
 
-use crate::database::{Database, Statement};
+use crate::database::{Database, Durability, ForeignKeys, Statement};
 use crate::error::{Error, Result};
 use crate::name::Name;
 use crate::phase::{Phase, State};
-use crate::plan::Position;
+use crate::plan::{Position, belongs_to};
 
-pub use records::move_cursor;
+pub use records::{Migrating, move_cursor, note_old_write};
+pub use runs::{Run, claim, last_old_write, new_token, pause, release, renew, run};
 
 mod records;
+mod runs;
 
 mod embedded {
     refinery::embed_migrations!("migrations");
@@ -25,7 +27,9 @@ mod embedded {
 const FORMAT: &str = "_changeover_ledger_format";
 
 /// All tables of the ledger, those that refer to others first.
-const TABLES: [&str; 4] = [
+const TABLES: [&str; 6] = [
+    "_changeover_runs",
+    "_changeover_old_writes",
     "_changeover_cursor",
     "_changeover_history",
     "_changeover_changes",
@@ -51,8 +55,23 @@ pub struct Change {
     pub text_before: String,
     /// The text of the table right after expand.
     pub text_after: String,
+    /// The text of the table while both columns are kept in step; none before that.
+    pub text_synced: Option<String>,
+    /// How new values come from old ones and old from new, where they do not stay as they are.
+    pub expressions: Option<Expressions>,
+    /// Whether new applications have to write both columns.
+    pub write_both: bool,
     /// The rows that the backfill gave a value.
     pub rows_migrated: i64,
+}
+
+/// SQL expressions, each over the other column.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Expressions {
+    /// The new value.
+    pub up: String,
+    /// The old value.
+    pub down: String,
 }
 
 /// A phase that was applied, and what was answered.
@@ -98,7 +117,7 @@ impl Ledger {
             return Err(Error::LedgerTooNew { found, known });
         }
         Ok(Self {
-            changes: read_changes(connection)?,
+            changes: read_changes(connection, found)?,
             history: read_history(connection)?,
         })
     }
@@ -188,17 +207,20 @@ impl Ledger {
     }
 }
 
-/// What bears a name like the ledger's own tables in the file, and is none of them.
-pub fn strangers(connection: &Connection) -> Result<Vec<Name>> {
+/// What bears a name like changeover's own in the file, and is nothing that it knows of.
+pub fn strangers(connection: &Connection, ledger: &Ledger) -> Result<Vec<Name>> {
     let mut statement = connection.prepare("SELECT name, tbl_name FROM main.sqlite_schema")?;
     let rows = statement.query_map([], |row| {
         Ok((row.get::<_, Name>(0)?, row.get::<_, Name>(1)?))
     })?;
     let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-    let known = |name: &Name| TABLES.contains(&name.as_str());
+    let known = |name: &Name, table: &Name| {
+        let mut open = ledger.changes.iter().filter(|it| it.state.is_open());
+        TABLES.contains(&table.as_str()) || open.any(|change| belongs_to(change.id, name))
+    };
     let strange = rows
         .into_iter()
-        .filter(|(name, table)| name.is_ours() && !known(table));
+        .filter(|(name, table)| name.is_ours() && !known(name, table));
     Ok(strange.map(|(name, _)| name).collect())
 }
 
@@ -217,6 +239,17 @@ pub fn cursor(connection: &Connection, change: i64) -> Result<Option<Position>> 
     let position = statement.query_map([change], |row| row.get(0))?;
     let position = position.collect::<rusqlite::Result<Position>>()?;
     Ok((!position.is_empty()).then_some(position))
+}
+
+/// Forgets the cursor of the change, so that its backfill walks from the first row on.
+pub fn begin_anew(database: &Database, change: i64) -> Result<()> {
+    database.write(ForeignKeys::Off, Durability::Later, |connection| {
+        connection.execute(
+            "DELETE FROM _changeover_cursor WHERE change_id = ?1",
+            [change],
+        )?;
+        Ok(())
+    })
 }
 
 /// The format of the ledger in the file, if there is one; 0 while another process is about to make it.
@@ -258,12 +291,19 @@ fn ledger_error(error: &refinery::Error) -> Error {
     }
 }
 
-fn read_changes(connection: &Connection) -> Result<Vec<Change>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, table_name, old_column, new_column, asked_type, state, text_before, text_after, rows_migrated \
-         FROM _changeover_changes ORDER BY id",
-    )?;
+fn read_changes(connection: &Connection, format: i64) -> Result<Vec<Change>> {
+    // A ledger of the first format is read as it is, and brought up to date by the first phase that is applied.
+    let of_sync = if format < 2 {
+        "NULL, NULL, NULL, 0"
+    } else {
+        "text_synced, up, down, write_both"
+    };
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT id, table_name, old_column, new_column, asked_type, state, text_before, text_after, rows_migrated, \
+         {of_sync} FROM _changeover_changes ORDER BY id"
+    ))?;
     let changes = statement.query_map([], |row| {
+        let (up, down): (Option<String>, Option<String>) = (row.get(10)?, row.get(11)?);
         Ok(Change {
             id: row.get(0)?,
             table: row.get(1)?,
@@ -274,6 +314,9 @@ fn read_changes(connection: &Connection) -> Result<Vec<Change>> {
             text_before: row.get(6)?,
             text_after: row.get(7)?,
             rows_migrated: row.get(8)?,
+            text_synced: row.get(9)?,
+            expressions: up.zip(down).map(|(up, down)| Expressions { up, down }),
+            write_both: row.get(12)?,
         })
     })?;
     Ok(changes.collect::<rusqlite::Result<_>>()?)

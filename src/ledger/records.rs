@@ -7,7 +7,34 @@ use crate::name::Name;
 use crate::phase::{Phase, State};
 use crate::plan::{Position, Records, Step};
 
-use super::{Change, Ledger};
+use super::{Change, Expressions, Ledger};
+
+/// What stands in the file while both columns are kept in step.
+#[derive(Debug)]
+pub struct Migrating<'a> {
+    /// The old column.
+    pub old: &'a Name,
+    /// The text of the table that abort goes back to.
+    pub text_before: &'a str,
+    /// The same with the new column.
+    pub text_after: &'a str,
+    /// The text meanwhile.
+    pub text_synced: &'a str,
+    /// How values go from one column to the other, where they do not stay as they are.
+    pub expressions: Option<&'a Expressions>,
+    /// Whether new applications have to write both columns.
+    pub write_both: bool,
+}
+
+/// The UPDATE by which the triggers of the change note that an application wrote the old column alone, at most once
+/// a second; more conditions can follow.
+#[must_use]
+pub fn note_old_write(change: i64) -> String {
+    let now = "CAST(strftime('%s', 'now') AS INTEGER)";
+    format!(
+        "UPDATE _changeover_old_writes SET written_at = {now} WHERE change_id = {change} AND written_at < {now}"
+    )
+}
 
 impl Ledger {
     /// Records an expand.
@@ -41,21 +68,40 @@ impl Ledger {
         ]
     }
 
-    /// What a data migration from the column `old` records as it goes; `redeclared` is the text that the
-    /// table gets as it begins, where it gets another one.
+    /// What a data migration records as it goes.
     #[must_use]
-    pub fn migrating(&self, change: &Change, old: &Name, redeclared: Option<&str>) -> Records {
+    pub fn migrating(&self, change: &Change, begun: &Migrating<'_>) -> Records {
         let id = Value::Integer(change.id);
+        let old = begun.old;
         let name = format!("migrate_{}_to_{}", old.as_str(), change.new.as_str());
+        let text = |text: &str| Value::Text(text.to_owned());
+        let expressions = begun.expressions;
+        let optional = |it: Option<&String>| it.map_or(Value::Null, |it| text(it));
         let started = Statement::with(
             "UPDATE _changeover_changes \
-             SET state = ?1, old_column = ?2, text_after = coalesce(?3, text_after) WHERE id = ?4",
+             SET state = ?1, old_column = ?2, text_before = ?3, text_after = ?4, text_synced = ?5, \
+             up = ?6, down = ?7, write_both = ?8 WHERE id = ?9",
             [
-                Value::Text(State::Migrating.to_string()),
-                Value::Text(old.as_str().to_owned()),
-                redeclared.map_or(Value::Null, |text| Value::Text(text.to_owned())),
+                text(State::Migrating.as_str()),
+                text(old.as_str()),
+                text(begun.text_before),
+                text(begun.text_after),
+                text(begun.text_synced),
+                optional(expressions.map(|it| &it.up)),
+                optional(expressions.map(|it| &it.down)),
+                begun.write_both.into(),
                 id.clone(),
             ],
+        );
+        let of_change = |table: &str| {
+            Statement::with(
+                format!("INSERT OR IGNORE INTO {table} (change_id) VALUES (?1)"),
+                [id.clone()],
+            )
+        };
+        let (noted, run) = (
+            of_change("_changeover_old_writes"),
+            of_change("_changeover_runs"),
         );
         let counted = Statement::with(
             "UPDATE _changeover_changes SET rows_migrated = rows_migrated + changes() WHERE id = ?1",
@@ -69,10 +115,11 @@ impl Ledger {
         );
         let cursor = Statement::with("DELETE FROM _changeover_cursor WHERE change_id = ?1", [id]);
         Records {
-            started: vec![Step::run(
-                "the ledger knows that the copy has begun",
-                started,
-            )],
+            started: vec![
+                Step::run("the ledger knows that the copy has begun", started),
+                Step::run("here the triggers note who writes the old column", noted),
+                Step::run("and here the copy tells how it gets on", run),
+            ],
             counted: Step::run("so many rows more have a value", counted),
             finished: vec![
                 entry,

@@ -6,7 +6,8 @@ use crate::phase::Phase;
 use crate::request::Winner;
 use crate::schema::{Schema, Table, Target};
 
-use super::agreement::keys_where;
+use super::migrate_data::{drop_ours, without_ours_of};
+use super::path::{Path, Stretch};
 use super::rebuild::rebuild;
 use super::{Agreement, Expect, Outcome, Plan, Stage, Step, Transaction};
 
@@ -15,6 +16,7 @@ use super::{Agreement, Expect, Outcome, Plan, Stage, Step, Transaction};
 #[must_use]
 pub fn abort(
     live: &Schema,
+    change: i64,
     table: &Table,
     target: Target,
     new: &Name,
@@ -22,21 +24,24 @@ pub fn abort(
     winner: Option<Winner>,
     records: Vec<Step>,
 ) -> Plan {
+    let path = Path {
+        table: table.name.clone(),
+        key: table.key.clone(),
+    };
     let mut steps = match (winner, agreement) {
         (Some(Winner::Old), _) | (Some(Winner::New), Some(_)) => Vec::new(),
         (None, Some(agreement)) => vec![agreement.check_nothing_lost()],
         (_, None) => vec![Step::expecting(
             format!("no value may stand in `{}` alone", new.as_str()),
-            keys_where(&table.name, &table.key, &format!("{new} IS NOT NULL")),
+            path.keys_where(&Stretch::all(), &format!("{new} IS NOT NULL")),
             Expect::NothingLost { new: new.clone() },
         )],
     };
     let kept = match (winner, agreement) {
-        (Some(Winner::New), Some(agreement)) => {
-            Some((&agreement.pair.old, agreement.value(Winner::New)))
-        }
+        (Some(Winner::New), Some(agreement)) => Some((&agreement.pair.old, agreement.old_value())),
         _ => None,
     };
+    steps.extend(drop_ours(live, change));
     steps.extend(rebuild(live, table, &target, kept));
     steps.extend(records);
     Plan {
@@ -48,7 +53,7 @@ pub fn abort(
             foreign_keys: ForeignKeys::Off,
             steps,
             outcome: Some(Outcome {
-                schema: target.schema,
+                schema: without_ours_of(target.schema, change),
                 table: target.table,
                 is_rebuilt: true,
             }),
@@ -56,9 +61,11 @@ pub fn abort(
     }
 }
 
-/// One transaction: the ledger's `records` alone, where the new column is gone already.
+/// One transaction: the ledger's `records`, where the new column is gone already; and what is left of `ours`.
 #[must_use]
-pub fn record_gone(table: &Name, records: Vec<Step>) -> Plan {
+pub fn record_gone(live: &Schema, change: i64, table: &Name, records: Vec<Step>) -> Plan {
+    let mut steps = drop_ours(live, change);
+    steps.extend(records);
     Plan {
         phase: Phase::Abort,
         table: table.clone(),
@@ -66,7 +73,7 @@ pub fn record_gone(table: &Name, records: Vec<Step>) -> Plan {
         stages: vec![Stage::Once(Transaction {
             purpose: "record that the change is undone".to_owned(),
             foreign_keys: ForeignKeys::Off,
-            steps: records,
+            steps,
             outcome: None,
         })],
     }

@@ -1,21 +1,40 @@
 //! When two columns of a row agree, and how a row is brought to agree.
 
 use crate::database::Statement;
-use crate::name::Name;
 use crate::request::Winner;
-use crate::schema::{Key, Pair};
+use crate::schema::Pair;
 
+use super::backfill::Sweep;
+use super::path::{Path, Stretch};
 use super::{Expect, Step};
+
+/// How a value of one column becomes one of the other.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Mapping {
+    /// It stays the same value of the same type.
+    Same,
+    /// The new column's type is another one, so that SQLite converts it on its way.
+    Converted,
+    /// By an expression over the other column, as SQL.
+    Expressions {
+        /// The new value, over the old column.
+        up: String,
+        /// The old value, over the new column.
+        down: String,
+    },
+}
 
 /// The agreement of the two columns of a change.
 #[derive(Clone, Debug)]
 pub struct Agreement {
     /// The columns.
     pub pair: Pair,
-    /// How rows of the table are named to people.
-    pub key: Key,
-    /// Whether the new column's type is another one, so that values are converted on their way.
-    pub converts: bool,
+    /// How rows of the table are found.
+    pub path: Path,
+    /// How a value goes from one to the other.
+    pub mapping: Mapping,
+    /// What the new column holds where a statement leaves it out, as SQL; none for NULL.
+    pub default: Option<String>,
 }
 
 /// An UPDATE that brings rows to agree.
@@ -26,49 +45,105 @@ pub(super) struct Settling {
     /// `SET …`.
     assignment: String,
     /// Which rows.
-    condition: String,
+    pub(super) condition: String,
     /// Whether its rows count as migrated.
     pub(super) counts: bool,
 }
 
 impl Agreement {
+    /// The new value, over the columns of a row.
+    pub fn up(&self) -> String {
+        match &self.mapping {
+            Mapping::Same | Mapping::Converted => self.pair.old.to_string(),
+            Mapping::Expressions { up, .. } => format!("({up})"),
+        }
+    }
+
+    /// The old value, over the columns of a row.
+    pub fn down(&self) -> String {
+        match &self.mapping {
+            Mapping::Same | Mapping::Converted => self.pair.new.to_string(),
+            Mapping::Expressions { down, .. } => format!("({down})"),
+        }
+    }
+
     /// The condition under which a row's columns do not agree.
     ///
     /// The collation of a column hides differences, and so does `1 IS 1.0`: a copy is the same value
     /// of the same type. Only numbers can be equal under two types, and they alone sort before any text; so
     /// their types are asked for and nobody else's, which on a large table is most of what the check costs.
-    fn differ(&self) -> String {
+    /// Where values are mapped, it is enough that one of the two is what becomes of the other.
+    pub(super) fn differ(&self) -> String {
+        self.differ_in("")
+    }
+
+    /// The same for the row that a trigger calls `NEW`.
+    pub(super) fn differ_in_new(&self) -> String {
+        match &self.mapping {
+            Mapping::Same | Mapping::Converted => self.differ_in("NEW."),
+            Mapping::Expressions { .. } => {
+                let Pair { old, new, .. } = &self.pair;
+                format!(
+                    "EXISTS (SELECT 1 FROM (SELECT NEW.{old} AS {old}, NEW.{new} AS {new}) WHERE {})",
+                    self.differ()
+                )
+            }
+        }
+    }
+
+    fn differ_in(&self, row: &str) -> String {
         let Pair { old, new, .. } = &self.pair;
-        if self.converts {
+        match &self.mapping {
+            Mapping::Same => format!(
+                "({row}{old} COLLATE BINARY IS NOT {row}{new} \
+                 OR {row}{old} COLLATE BINARY < '' AND typeof({row}{old}) <> typeof({row}{new}))"
+            ),
             // A `+` takes the type from a column, so that its value is compared as the other column would store it.
-            format!("(+{old} COLLATE BINARY IS NOT {new} AND {old} COLLATE BINARY IS NOT +{new})")
-        } else {
-            format!(
-                "({old} COLLATE BINARY IS NOT {new} \
-                 OR {old} COLLATE BINARY < '' AND typeof({old}) <> typeof({new}))"
-            )
+            Mapping::Converted => format!(
+                "(+{row}{old} COLLATE BINARY IS NOT {row}{new} AND {row}{old} COLLATE BINARY IS NOT +{row}{new})"
+            ),
+            Mapping::Expressions { .. } => format!(
+                "({old} COLLATE BINARY IS NOT {} AND {new} COLLATE BINARY IS NOT {})",
+                self.down(),
+                self.up()
+            ),
+        }
+    }
+
+    /// The condition under which nobody has given the new column a value.
+    pub(super) fn unset(&self) -> String {
+        let new = &self.pair.new;
+        match &self.default {
+            None => format!("({new} IS NULL)"),
+            Some(value) => format!("({new} IS NULL OR {new} COLLATE BINARY IS {value})"),
         }
     }
 
     /// What brings rows to agree: a value where the new column has none, and where both have one, the winner's.
     pub(super) fn settling(&self, winner: Option<Winner>) -> Vec<Settling> {
         let Pair { old, new, .. } = &self.pair;
-        let mut settling = vec![Settling {
-            why: format!("give `{}` the value of `{}`", new.as_str(), old.as_str()),
-            assignment: format!("{new} = {old}"),
-            condition: format!("{new} IS NULL AND {old} IS NOT NULL"),
+        let lacks = match (&self.mapping, &self.default) {
+            (Mapping::Same | Mapping::Converted, None) => format!("{old} IS NOT NULL"),
+            _ => self.differ(),
+        };
+        let give = |why: String, condition: String| Settling {
+            why,
+            assignment: format!("{new} = {}", self.up()),
+            condition,
             counts: true,
-        }];
+        };
+        let mut settling = vec![give(
+            format!("give `{}` the value of `{}`", new.as_str(), old.as_str()),
+            format!("{} AND {lacks}", self.unset()),
+        )];
         settling.extend(winner.map(|winner| match winner {
-            Winner::Old => Settling {
-                why: format!("where the two differ, `{}` wins", old.as_str()),
-                assignment: format!("{new} = {old}"),
-                condition: self.differ(),
-                counts: true,
-            },
+            Winner::Old => give(
+                format!("where the two differ, `{}` wins", old.as_str()),
+                self.differ(),
+            ),
             Winner::New => Settling {
                 why: format!("where the two differ, `{}` wins", new.as_str()),
-                assignment: format!("{old} = {new}"),
+                assignment: format!("{old} = {}", self.down()),
                 condition: self.differ(),
                 counts: false,
             },
@@ -76,37 +151,34 @@ impl Agreement {
         settling
     }
 
-    /// The value that a row keeps when one of the two columns goes.
-    pub(super) fn value(&self, winner: Winner) -> String {
+    /// What the new column keeps when the old one goes.
+    pub(super) fn new_value(&self, winner: Winner) -> String {
         let Pair { old, new, .. } = &self.pair;
-        match winner {
-            Winner::Old => old.to_string(),
-            Winner::New => format!("ifnull({new}, {old})"),
+        match (winner, &self.mapping) {
+            (Winner::Old, _) => self.up(),
+            (Winner::New, Mapping::Expressions { .. }) => new.to_string(),
+            (Winner::New, _) => format!("ifnull({new}, {old})"),
         }
     }
 
-    /// Refuses, with keys, where the two columns hold different values. A row without a new value is none such
-    /// until the rows are `settled`.
-    #[must_use]
-    pub fn check(&self, settled: bool) -> Step {
-        let Pair { table, old, new } = &self.pair;
-        let condition = if settled {
-            self.differ()
-        } else {
-            format!("{new} IS NOT NULL AND {}", self.differ())
-        };
-        let expect = Expect::Agreement {
-            old: old.clone(),
-            new: new.clone(),
-        };
-        Step::expecting(
-            format!(
-                "no row of `{}` may hold two different values",
-                table.as_str()
-            ),
-            self.keys_where(&condition),
-            expect,
+    /// What the old column keeps when the new one goes and wins.
+    pub(super) fn old_value(&self) -> String {
+        let old = &self.pair.old;
+        format!(
+            "CASE WHEN {} THEN {old} ELSE {} END",
+            self.unset(),
+            self.down()
         )
+    }
+
+    /// Refuses, with keys, where the two columns do not agree.
+    pub(super) fn check(&self) -> Step {
+        Sweep::of_disagreement(self).whole()
+    }
+
+    /// Refuses, with keys, where the two columns hold different values. A row without a new value is none such.
+    pub(super) fn check_conflicts(&self) -> Step {
+        Sweep::of_conflicts(self).whole()
     }
 
     /// Refuses, with keys, where the new column holds what the old one does not.
@@ -114,46 +186,35 @@ impl Agreement {
         let new = &self.pair.new;
         Step::expecting(
             format!("no value may stand in `{}` alone", new.as_str()),
-            self.keys_where(&format!("{new} IS NOT NULL AND {}", self.differ())),
+            self.path.keys_where(&Stretch::all(), &self.conflict()),
             Expect::NothingLost { new: new.clone() },
         )
     }
 
-    fn keys_where(&self, condition: &str) -> Statement {
-        keys_where(&self.pair.table, &self.key, condition)
+    /// The condition under which both columns hold a value and these do not agree.
+    pub(super) fn conflict(&self) -> String {
+        format!("NOT {} AND {}", self.unset(), self.differ())
+    }
+
+    /// What is to be expected where all rows agree.
+    pub(super) fn expected(&self) -> Expect {
+        Expect::Agreement {
+            old: self.pair.old.clone(),
+            new: self.pair.new.clone(),
+        }
     }
 }
 
 impl Settling {
-    /// The statement, for the rows that `range` leaves.
-    pub(super) fn statement(&self, agreement: &Agreement, range: Option<&Statement>) -> Statement {
-        let (within, params) = match range {
-            Some(range) => (format!("{} AND ", range.sql), range.params.clone()),
-            None => (String::new(), Vec::new()),
-        };
+    /// The statement, for the rows of a stretch.
+    pub(super) fn statement(&self, agreement: &Agreement, stretch: &Stretch) -> Statement {
         // The policy of the statement, since those of the table's constraints would skip or remove rows.
-        Statement::with(
-            format!(
-                "UPDATE OR ABORT {} SET {} WHERE {within}{}",
-                agreement.pair.table, self.assignment, self.condition
+        stretch.select(
+            &format!(
+                "UPDATE OR ABORT {} SET {}",
+                agreement.pair.table, self.assignment
             ),
-            params,
+            &self.condition,
         )
     }
-}
-
-/// The keys of the rows that fulfil the condition.
-pub(super) fn keys_where(table: &Name, key: &Key, condition: &str) -> Statement {
-    let columns = match key {
-        Key::Rowid { name, .. } => name.to_string(),
-        Key::Columns(columns) => {
-            let names: Vec<String> = columns
-                .iter()
-                .map(|column| column.name.to_string())
-                .collect();
-            names.join(", ")
-        }
-        Key::None => "'(no key)' AS row".to_owned(),
-    };
-    Statement::new(format!("SELECT {columns} FROM {table} WHERE {condition}"))
 }

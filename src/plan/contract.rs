@@ -6,6 +6,7 @@ use crate::phase::Phase;
 use crate::request::Winner;
 use crate::schema::{Pair, Schema, Table, Target, rename_old, replace_old};
 
+use super::migrate_data::{drop_ours, without_ours_of};
 use super::rebuild::rebuild;
 use super::{Agreement, Outcome, Plan, Stage, Step, Transaction};
 
@@ -32,6 +33,7 @@ pub fn target(live: &Schema, before: Option<&str>, pair: &Pair, replaces: bool) 
 #[must_use]
 pub fn contract(
     live: &Schema,
+    change: i64,
     table: &Table,
     target: Target,
     agreement: &Agreement,
@@ -40,10 +42,15 @@ pub fn contract(
 ) -> Plan {
     let mut steps = Vec::new();
     if winner.is_none() {
-        steps.push(agreement.check(false));
+        steps.push(if live.ours.is_empty() {
+            agreement.check_conflicts()
+        } else {
+            agreement.check()
+        });
     }
     let new = &agreement.pair.new;
-    let value = agreement.value(winner.unwrap_or(Winner::New));
+    let value = agreement.new_value(winner.unwrap_or(Winner::New));
+    steps.extend(drop_ours(live, change));
     steps.extend(rebuild(live, table, &target, Some((new, value))));
     steps.extend(records);
     let old = agreement.pair.old.as_str();
@@ -59,7 +66,7 @@ pub fn contract(
             foreign_keys: ForeignKeys::Off,
             steps,
             outcome: Some(Outcome {
-                schema: target.schema,
+                schema: without_ours_of(target.schema, change),
                 table: target.table,
                 is_rebuilt: true,
             }),

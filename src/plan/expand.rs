@@ -4,7 +4,7 @@ use crate::database::{ForeignKeys, Statement};
 use crate::phase::Phase;
 use crate::schema::Addition;
 
-use super::rebuild::check_constraints;
+use super::schema_rows::check_constraints;
 use super::{Outcome, Plan, Stage, Step, Transaction};
 
 /// One transaction: the column and the ledger's `records`.

@@ -8,10 +8,13 @@ mod agreement;
 mod backfill;
 mod contract;
 mod expand;
+mod indexes;
+mod migrate_data;
+mod path;
 mod rebuild;
-mod redeclare;
 mod schema_rows;
 mod script;
+mod sync;
 
 use std::borrow::Cow;
 
@@ -21,10 +24,13 @@ use crate::phase::Phase;
 use crate::schema::{Schema, Table};
 
 pub use abort::{abort, record_gone};
-pub use agreement::Agreement;
-pub use backfill::{Position, Records, Walk, migrate_data};
+pub use agreement::{Agreement, Mapping};
+pub use backfill::{Sweep, Walk};
 pub use contract::{contract, target};
 pub use expand::expand;
+pub use migrate_data::{Migration, Records, migrate_data};
+pub use path::{Path, Position, Stretch};
+pub use sync::{SyncTriggers, belongs_to, index_name};
 
 /// Everything that a phase will do.
 #[derive(Debug)]
@@ -42,8 +48,8 @@ pub struct Plan {
 /// A part of a plan.
 #[derive(Debug)]
 pub enum Stage {
-    /// Questions to the rows, asked in a snapshot: nobody waits for them.
-    Check(Check),
+    /// A question to all rows, asked a stretch at a time: nobody waits for it.
+    Sweep(Sweep),
     /// Done at once or not at all.
     Once(Transaction),
     /// A walk over the rows in batches, each a transaction.
@@ -53,21 +59,12 @@ pub enum Stage {
 /// How a part of a plan runs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Manner {
-    /// Reading a snapshot.
-    Snapshot,
+    /// Only reading, a stretch at a time.
+    Sweep,
     /// In one transaction.
     Once,
     /// In many short transactions.
     Batches,
-}
-
-/// Steps that only read.
-#[derive(Debug)]
-pub struct Check {
-    /// What it is for.
-    pub purpose: String,
-    /// What is asked, in order.
-    pub steps: Vec<Step>,
 }
 
 /// Steps that are committed together.
@@ -153,10 +150,10 @@ impl Plan {
     /// do it in one go.
     pub fn transactions(&self) -> impl Iterator<Item = (Manner, Cow<'_, [Step]>, &str)> {
         self.stages.iter().map(|stage| match stage {
-            Stage::Check(check) => (
-                Manner::Snapshot,
-                check.steps.as_slice().into(),
-                check.purpose.as_str(),
+            Stage::Sweep(sweep) => (
+                Manner::Sweep,
+                vec![sweep.whole()].into(),
+                sweep.purpose.as_str(),
             ),
             Stage::Once(transaction) => (
                 Manner::Once,

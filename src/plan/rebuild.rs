@@ -7,10 +7,12 @@
 
 use rusqlite::types::Value;
 
-use crate::database::{Memory, Statement};
+use crate::database::Statement;
 use crate::name::Name;
 use crate::schema::{Key, Schema, Table, Target};
 
+use super::indexes::make_indexes;
+use super::schema_rows::check_constraints;
 use super::{Expect, Step, schema_rows};
 
 /// The steps, to run with foreign keys off in one transaction.
@@ -31,7 +33,7 @@ pub(super) fn rebuild(
     steps.push(check_constraints(false));
     steps.push(copy(table, target, computed));
     steps.push(check_constraints(true));
-    steps.extend(indexes(&shadow.indexes));
+    steps.extend(make_indexes(shadow.indexes.iter().map(String::as_str)));
     steps.push(Step::expecting(
         "as many rows here as there",
         Statement::new(format!(
@@ -47,36 +49,6 @@ pub(super) fn rebuild(
     steps.push(Step::run(
         "the old content goes",
         Statement::new(format!("DROP TABLE {}", shadow.name)),
-    ));
-    steps
-}
-
-pub(super) fn check_constraints(enforced: bool) -> Step {
-    let (why, ignored) = if enforced {
-        ("from here on they count again", "OFF")
-    } else {
-        (
-            "a row that its CHECK would refuse today is left as it is",
-            "ON",
-        )
-    };
-    Step::run(
-        why,
-        Statement::new(format!("PRAGMA ignore_check_constraints = {ignored}")),
-    )
-}
-
-/// Indexes are made once the rows are there, from sorted keys.
-fn indexes(texts: &[String]) -> Vec<Step> {
-    if texts.is_empty() {
-        return Vec::new();
-    }
-    let make = |text: &String| Step::run("its index", Statement::new(text.clone()));
-    let mut steps = vec![Step::run("memory for sorting", Memory::Sort.allot())];
-    steps.extend(texts.iter().map(make));
-    steps.push(Step::run(
-        "and for the page cache again",
-        Memory::Cache.allot(),
     ));
     steps
 }

@@ -23,6 +23,22 @@ pub(super) fn close() -> Step {
     )
 }
 
+/// Whether CHECKs count for what follows.
+pub(super) fn check_constraints(enforced: bool) -> Step {
+    let (why, ignored) = if enforced {
+        ("from here on they count again", "OFF")
+    } else {
+        (
+            "a row that its CHECK would refuse today is left as it is",
+            "ON",
+        )
+    };
+    Step::run(
+        why,
+        Statement::new(format!("PRAGMA ignore_check_constraints = {ignored}")),
+    )
+}
+
 /// The text in `target` of every object whose text is another one in `live`.
 pub(super) fn texts(live: &Schema, target: &Schema) -> Vec<Step> {
     let changed = target.objects.iter().filter(|object| {

@@ -14,7 +14,7 @@ impl fmt::Display for Plan {
             if manner == Manner::Batches {
                 writeln!(f, "-- (here in one go; in truth in short transactions)")?;
             }
-            let begin = if manner == Manner::Snapshot {
+            let begin = if manner == Manner::Sweep {
                 "BEGIN"
             } else {
                 "BEGIN IMMEDIATE"

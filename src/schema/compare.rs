@@ -1,14 +1,14 @@
 //! Two schemas, and in words what differs.
 
-use super::Schema;
+use super::{Object, Schema};
 
 /// What `found` has otherwise than `expected`, one sentence a difference; none where they agree.
 /// Order counts for triggers, since they fire by it.
 #[must_use]
 pub fn differences(expected: &Schema, found: &Schema) -> Vec<String> {
     let mut words = Vec::new();
-    for object in &expected.objects {
-        match found.find(object.kind, &object.name) {
+    for object in all(expected) {
+        match all(found).find(|it| it.is(object.kind, &object.name)) {
             None => words.push(format!("{} is missing", object.spoken())),
             Some(other) if other != object => words.push(format!(
                 "{} reads `{}` instead of `{}`",
@@ -19,8 +19,8 @@ pub fn differences(expected: &Schema, found: &Schema) -> Vec<String> {
             Some(_) => {}
         }
     }
-    for object in &found.objects {
-        if expected.find(object.kind, &object.name).is_none() {
+    for object in all(found) {
+        if !all(expected).any(|it| it.is(object.kind, &object.name)) {
             words.push(format!("{} was not expected", object.spoken()));
         }
     }
@@ -35,6 +35,11 @@ pub fn differences(expected: &Schema, found: &Schema) -> Vec<String> {
         words.push("the triggers stand in another order".to_owned());
     }
     words
+}
+
+/// The application's objects, and ours on its tables.
+fn all(schema: &Schema) -> impl Iterator<Item = &Object> {
+    schema.objects.iter().chain(&schema.ours)
 }
 
 #[cfg(test)]

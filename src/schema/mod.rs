@@ -18,8 +18,9 @@ use crate::name::Name;
 
 pub use compare::differences;
 pub use rehearsal::{
-    Addition, Pair, Rehearsed, SHADOW, Shadow, Target, TypeSource, add_column, redeclare,
-    remove_new, rename_old, replace_old,
+    Addition, Failure, NewApps, Pair, Rehearsed, SHADOW, Shadow, Synced, Target, Trial, TypeSource,
+    add_column, added_since, check_expression, index_twins, remove_new, rename_old, replace_old,
+    synced, text_without, with_columns,
 };
 pub use table::{Column, Key, KeyColumn, Table};
 
@@ -111,11 +112,13 @@ impl Object {
     }
 }
 
-/// The schema of a file, without what changeover itself keeps there.
+/// The schema of a file, without the tables that changeover itself keeps there.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Schema {
     /// The objects in the order of `sqlite_schema`, which is the order in which triggers came to be.
     pub objects: Vec<Object>,
+    /// Our own triggers and indexes on tables of the application. No replica has them.
+    pub ours: Vec<Object>,
 }
 
 impl Schema {
@@ -125,7 +128,7 @@ impl Schema {
             "SELECT type, name, tbl_name, sql FROM main.sqlite_schema ORDER BY rowid",
         )?;
         let mut rows = statement.query([])?;
-        let mut objects = Vec::new();
+        let (mut objects, mut ours) = (Vec::new(), Vec::new());
         while let Some(row) = rows.next()? {
             let kind = match row.get::<_, String>(0)?.as_str() {
                 "table" => Kind::Table,
@@ -140,11 +143,16 @@ impl Schema {
                 table: row.get(2)?,
                 sql: row.get(3)?,
             };
-            if !object.name.is_ours() && !object.table.is_ours() {
+            if object.table.is_ours() {
+                continue;
+            }
+            if object.name.is_ours() {
+                ours.push(object);
+            } else {
                 objects.push(object);
             }
         }
-        Ok(Self { objects })
+        Ok(Self { objects, ours })
     }
 
     /// The object of that kind and name.
@@ -157,6 +165,13 @@ impl Schema {
     #[must_use]
     pub fn table_text(&self, table: &Name) -> Option<&str> {
         self.find(Kind::Table, table)?.sql.as_deref()
+    }
+
+    /// Whether the table has CHECKs.
+    #[must_use]
+    pub fn has_checks(&self, table: &Name) -> bool {
+        let text = self.table_text(table);
+        text.is_some_and(|text| !text::checks(text).is_empty())
     }
 
     /// Whether the file holds the table and nothing else, so that nothing can name or use its columns.
@@ -194,6 +209,20 @@ impl Schema {
                 object.sql = Some(sql.to_owned());
             }
         }
+        self
+    }
+
+    /// The same schema with more of our own triggers and indexes.
+    #[must_use]
+    pub fn with_ours(mut self, more: Vec<Object>) -> Self {
+        self.ours.extend(more);
+        self
+    }
+
+    /// The same schema without some of our own triggers and indexes.
+    #[must_use]
+    pub fn without_ours(mut self, unwanted: impl Fn(&Object) -> bool) -> Self {
+        self.ours.retain(|object| !unwanted(object));
         self
     }
 

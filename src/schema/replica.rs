@@ -3,6 +3,7 @@
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
+use crate::database::Statement;
 use crate::error::{Error, Result};
 use crate::name::Name;
 
@@ -102,6 +103,33 @@ impl Replica {
     /// The table as the replica has it now.
     pub(super) fn table(&self, table: &Name) -> Result<Table> {
         Table::read(&self.connection, table)
+    }
+
+    /// Runs a statement that no ALTER is.
+    pub(super) fn execute(&self, sql: &str) -> Result<()> {
+        Ok(self.connection.execute_batch(sql)?)
+    }
+
+    /// Runs the statement and takes it back; what SQLite says against it comes as the inner error.
+    pub(super) fn try_out(&self, statement: &Statement) -> Result<std::result::Result<(), String>> {
+        self.execute("SAVEPOINT trial")?;
+        let outcome = with_stand_ins(&self.connection, |connection| {
+            connection.execute(&statement.sql, []).map(drop)
+        })?;
+        // A ROLLBACK of the application's own may have ended it.
+        if !self.connection.is_autocommit() {
+            self.execute("ROLLBACK TO trial; RELEASE trial")?;
+        }
+        Ok(outcome.map_err(|error| error.to_string()))
+    }
+
+    /// The collation of the column, where it is not BINARY.
+    pub(super) fn collation(&self, table: &Name, column: &Name) -> Result<Option<Name>> {
+        let (_, collation, ..) =
+            self.connection
+                .column_metadata(Some("main"), table.as_str(), column.as_str())?;
+        let collation = collation.map(|it| Name::new(it.to_string_lossy()));
+        Ok(collation.filter(|it| *it != Name::from("BINARY")))
     }
 
     /// The columns that the view would have with the text.

@@ -222,6 +222,24 @@ impl Table {
         Ok(())
     }
 
+    /// The columns of each unique constraint that the column belongs to, as `CREATE UNIQUE INDEX` lists them.
+    pub(super) fn unique_on(&self, column: &Name) -> Vec<String> {
+        let written = |(name, descending, collation): &(Option<Name>, bool, String)| {
+            let direction = if *descending { " DESC" } else { "" };
+            let collation = Name::from(collation.as_str());
+            let name = name.as_ref()?;
+            Some(format!("{name} COLLATE {collation}{direction}"))
+        };
+        let constraints = self.indexes.iter().filter(|index| index.origin != "c");
+        let listed = constraints.filter_map(|index| {
+            let named = index.columns.iter().any(|it| it.0.as_ref() == Some(column));
+            let columns: Option<Vec<String>> = index.columns.iter().map(written).collect();
+            columns.filter(|_| named).map(|it| it.join(", "))
+        });
+        let alias = self.rowid_alias().filter(|alias| alias.name == *column);
+        listed.chain(alias.map(|_| column.to_string())).collect()
+    }
+
     /// The column that is the rowid under another name: the single INTEGER PRIMARY KEY, unless an index
     /// of its own (as for `INTEGER PRIMARY KEY DESC`) shows that it is an ordinary column.
     fn rowid_alias(&self) -> Option<&Column> {
@@ -313,6 +331,7 @@ fn indexes(connection: &Connection, table: &Name) -> Result<Vec<Index>> {
         })
     })?;
     let mut indexes = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    indexes.retain(|index| !index.name.is_ours());
     for index in &mut indexes {
         index.columns = columns
             .query_map([&index.name], |row| {

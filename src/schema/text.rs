@@ -37,6 +37,79 @@ pub(super) fn with_index_name(index: &str, name: &Name) -> Option<String> {
     ))
 }
 
+/// Where the expressions of the CHECKs stand in the text of a table, each between its parentheses.
+pub(super) fn checks(table: &str) -> Vec<Range<usize>> {
+    let mut scanner = Scanner::new(Tokenizer::new());
+    let (mut found, mut is_check, mut depth, mut begun) = (Vec::new(), false, 0_usize, None);
+    while let Ok((start, Some((_, kind)), end)) = scanner.scan(table.as_bytes()) {
+        match kind {
+            TokenType::TK_LP => {
+                depth += 1;
+                if is_check && begun.is_none() {
+                    begun = Some((depth, end));
+                }
+            }
+            TokenType::TK_RP => {
+                if let Some((_, from)) = begun.take_if(|(at, _)| *at == depth) {
+                    found.push(from..start);
+                }
+                depth = depth.saturating_sub(1);
+            }
+            _ => {}
+        }
+        is_check = kind == TokenType::TK_CHECK;
+    }
+    found
+}
+
+/// What may have been inserted into `before`, in one place, to make it `after`: lists of definitions, each of which has
+/// a comma before it. None where more than that differs.
+pub(super) fn insertions(before: &str, after: &str) -> Option<Vec<Vec<String>>> {
+    let more = after.len().checked_sub(before.len()).filter(|it| *it > 0)?;
+    let places = (0..=before.len()).filter(|at| {
+        before.is_char_boundary(*at)
+            && after.is_char_boundary(at + more)
+            && after.as_bytes()[*at] == b','
+            && after[..*at] == before[..*at]
+            && after[at + more..] == before[*at..]
+    });
+    Some(
+        places
+            .map(|at| definitions(&after[at + 1..at + more]))
+            .collect(),
+    )
+}
+
+/// The parts between the commas that stand in no parentheses.
+fn definitions(list: &str) -> Vec<String> {
+    let mut scanner = Scanner::new(Tokenizer::new());
+    let (mut parts, mut depth, mut from) = (Vec::new(), 0_usize, 0);
+    while let Ok((start, Some((_, kind)), end)) = scanner.scan(list.as_bytes()) {
+        match kind {
+            TokenType::TK_LP => depth += 1,
+            TokenType::TK_RP => depth = depth.saturating_sub(1),
+            TokenType::TK_COMMA if depth == 0 => {
+                parts.push(list[from..start].trim().to_owned());
+                from = end;
+            }
+            _ => {}
+        }
+    }
+    parts.push(list[from..].trim().to_owned());
+    parts
+}
+
+/// The text with other words in some of its ranges, which are in order.
+pub(super) fn spliced(text: &str, splices: &[(Range<usize>, String)]) -> String {
+    let (mut out, mut at) = (String::new(), 0);
+    for (range, words) in splices {
+        out.push_str(&text[at..range.start]);
+        out.push_str(words);
+        at = range.end;
+    }
+    out + &text[at..]
+}
+
 /// Whether the word NATURAL stands in the text as a keyword: such a join takes whatever columns there are.
 pub(super) fn joins_naturally(sql: &str) -> bool {
     let mut scanner = Scanner::new(Tokenizer::new());
@@ -112,6 +185,22 @@ mod tests {
             r#"CREATE VIEW "view ("(id, "a b")AS SELECT 1, 2"#
         );
         assert_eq!(listed("CREATE VIEW v -- (\n (x, y) AS SELECT 1, 2"), None);
+    }
+
+    #[test]
+    fn checks_are_found_at_their_parentheses() {
+        let table = "CREATE TABLE \"check (\"(a CHECK ((a) > 0) DEFAULT (1), -- CHECK (x)\n b, CHECK (a<>'CHECK (') )";
+        let ranges = checks(table);
+        let found: Vec<&str> = ranges.iter().map(|it| &table[it.clone()]).collect();
+        assert_eq!(found, ["(a) > 0", "a<>'CHECK ('"]);
+        let splices = [
+            (ranges[0].clone(), "x".to_owned()),
+            (ranges[1].clone(), "y".to_owned()),
+        ];
+        assert_eq!(
+            spliced(table, &splices),
+            "CREATE TABLE \"check (\"(a CHECK (x) DEFAULT (1), -- CHECK (x)\n b, CHECK (y) )"
+        );
     }
 
     #[test]

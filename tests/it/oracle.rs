@@ -163,6 +163,8 @@ fn leftovers(original: &File, changed: &File) -> Vec<String> {
         "_changeover_changes",
         "_changeover_cursor",
         "_changeover_history",
+        "_changeover_old_writes",
+        "_changeover_runs",
     ];
     let added: Vec<String> = ours(changed)
         .into_iter()

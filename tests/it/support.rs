@@ -158,17 +158,25 @@ impl Change<'_> {
         )
     }
 
+    /// Says that new applications write both columns where the table needs that.
     pub(crate) fn migrate_data(&self, file: &File) -> Result<Entry> {
-        self.apply(
-            file,
-            &Request::MigrateData(MigrateData {
+        let migrate = |write_both| {
+            let request = Request::MigrateData(MigrateData {
                 from: self.old.into(),
                 to: self.new.into(),
                 table: Some(self.table.into()),
                 winner: None,
+                up: None,
+                down: None,
+                write_both,
                 expand: false,
-            }),
-        )
+            });
+            self.apply(file, &request)
+        };
+        match migrate(false) {
+            Err(Error::NeedsBoth { .. }) => migrate(true),
+            outcome => outcome,
+        }
     }
 
     pub(crate) fn contract(&self, file: &File) -> Result<Entry> {

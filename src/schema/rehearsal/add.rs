@@ -68,25 +68,8 @@ pub fn add_column(
     })
 }
 
-/// The schema, and the table in it, with another type for a column that was added to the table of the text
-/// `before`. Only for a column in which no row holds a value yet.
-pub fn redeclare(
-    schema: &Schema,
-    before: &str,
-    table: &Name,
-    column: &Name,
-    declared_type: &str,
-) -> Result<(Schema, Table)> {
-    let narrow = schema.only(table).with_text(Kind::Table, table, before);
-    let typed = add_column(&narrow, table, column, declared_type, TypeSource::Column)?;
-    let text = typed.schema.table_text(table).unwrap_or(before);
-    let schema = schema.clone().with_text(Kind::Table, table, text);
-    let table = Replica::of(&schema.only_with_indexes(table))?.table(table)?;
-    Ok((schema, table))
-}
-
 /// The type as it stands behind the name of the column: as it is, or in quotes where only these make it a type.
-fn definition(
+pub(super) fn definition(
     schema: &Schema,
     table: &Name,
     declared_type: &str,

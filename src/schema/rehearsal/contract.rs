@@ -152,8 +152,14 @@ fn without_column(
     if let Some(text) = before {
         return Ok(rest.with_text(Kind::Table, table, text));
     }
+    let text = text_without(schema, table, column)?;
+    Ok(rest.with_text(Kind::Table, table, &text))
+}
+
+/// The text that SQLite's own DROP COLUMN leaves of the table.
+pub fn text_without(schema: &Schema, table: &Name, column: &Name) -> Result<String> {
     // The table alone, since what else is broken in the file must not stop the ALTER.
-    let replica = Replica::of(&rest.only(table))?;
+    let replica = Replica::of(&schema.only(table))?;
     replica
         .alter_soundly(table, &format!("DROP COLUMN {column}"))
         .map_err(|error| Error::WouldBreak {
@@ -165,7 +171,7 @@ fn without_column(
             )],
             remedy: "change the table so that nothing in it names the column",
         })?;
-    Ok(rest.with_text(Kind::Table, table, &replica.text(Kind::Table, table)?))
+    replica.text(Kind::Table, table)
 }
 
 /// A view with a list of its column names behind its name.

@@ -7,6 +7,9 @@ mod add;
 mod comparison;
 mod contract;
 mod shadow;
+mod standing;
+mod sync;
+mod trial;
 
 use std::collections::BTreeSet;
 
@@ -18,9 +21,12 @@ use super::{Kind, Object, Schema, Table};
 
 use comparison::compare;
 
-pub use add::{Addition, TypeSource, add_column, redeclare};
-pub use contract::{remove_new, rename_old, replace_old};
+pub use add::{Addition, TypeSource, add_column};
+pub use contract::{remove_new, rename_old, replace_old, text_without};
 pub use shadow::{SHADOW, Shadow};
+pub use standing::{added_since, with_columns};
+pub use sync::{NewApps, Synced, index_twins, synced};
+pub use trial::{Failure, Trial, check_expression};
 
 /// A table and the two columns of a change on it.
 #[derive(Clone, Debug, Eq, PartialEq)]

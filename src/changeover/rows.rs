@@ -1,0 +1,216 @@
+//! Work on all rows of a table: a walk in short transactions, a sweep in short reads.
+
+use rusqlite::Connection;
+use rusqlite::types::Value;
+
+use crate::database::{Database, Statement, Turns, literal};
+use crate::error::{Error, Result};
+use crate::event::{Event, Holds};
+use crate::ledger;
+use crate::plan::{Expect, Path, Position, Sweep, Walk};
+
+use super::run::{Execution, Ran, perform_all, tell};
+
+/// How many rows are read at once: a few milliseconds' worth, since without a write-ahead log a read keeps
+/// everybody from writing.
+const READ: u32 = 10_000;
+
+/// How many rows a refusal names.
+const EXAMPLES: usize = 5;
+
+/// How often a walk begins anew because keys changed under it.
+const ROUNDS: u32 = 10;
+
+/// What a query found.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// How many rows.
+    pub(super) count: u64,
+    /// The first of them in words.
+    pub(super) examples: Vec<String>,
+}
+
+impl Execution<'_> {
+    /// Walks until no row is left that the walk would change.
+    pub(super) fn walk(&mut self, walk: &Walk) -> Result<Ran> {
+        let mut turns = Turns::new(self.database, self.options.batch_rows)?;
+        for _ in 0..ROUNDS {
+            if self.round(walk, &mut turns)? == Ran::Stale {
+                return Ok(Ran::Stale);
+            }
+            if self.look_for(&walk.left(), turns.holds())?.count == 0 {
+                tell(
+                    self.observer,
+                    &Event::BackfillDone {
+                        holds: turns.holds(),
+                    },
+                )?;
+                return Ok(Ran::Done);
+            }
+            ledger::begin_anew(self.database, self.planned.change)?;
+        }
+        Err(Error::Unsettled)
+    }
+
+    /// Walks once, from the cursor to the end of the table.
+    fn round(&mut self, walk: &Walk, turns: &mut Turns<'_>) -> Result<Ran> {
+        let (database, path, change) = (self.database, &walk.path, self.planned.change);
+        // An application may have given the table another key since: then the walk begins anew.
+        let mut after =
+            ledger::cursor(database.connection(), change)?.filter(|position| path.fits(position));
+        let rows = count(database, path, after.as_ref())?;
+        tell(self.observer, &Event::BackfillStarted { rows })?;
+        let (mut seen, mut passed) = (None, 0);
+        loop {
+            let size = turns.rows()?;
+            let upto = next(path, after.as_ref(), size, database.connection())?;
+            passed = if upto.is_some() {
+                rows.min(passed + u64::from(size))
+            } else {
+                rows
+            };
+            let holds = turns.holds();
+            let (planned, schema, lease) = (self.planned, &self.schema, &mut self.lease);
+            let paused = turns.take(walk.foreign_keys, self.observer, |connection| {
+                if !planned.is_fresh_since(schema, &mut seen, connection)? {
+                    return Ok(None);
+                }
+                let stretch = path.stretch(after.as_ref(), upto.as_ref());
+                perform_all(&walk.batch(&stretch), connection)?;
+                for statement in upto.iter().flat_map(|it| ledger::move_cursor(change, it)) {
+                    statement.run(connection)?;
+                }
+                match lease {
+                    Some(lease) => lease.renew(passed, rows, holds).map(Some),
+                    None => Ok(Some(false)),
+                }
+            })?;
+            let Some(paused) = paused else {
+                return Ok(Ran::Stale);
+            };
+            tell(self.observer, &Event::BatchDone { passed, rows })?;
+            if upto.is_none() {
+                return Ok(Ran::Done);
+            }
+            after = upto;
+            if let Some(lease) = self.lease.as_mut().filter(|_| paused) {
+                lease.pause(holds, self.observer)?;
+            }
+        }
+    }
+
+    /// Looks at all rows, and fails where one is found that must not be.
+    pub(super) fn sweep(&mut self, sweep: &Sweep) -> Result<Ran> {
+        let found = self.look_for(sweep, Holds::default())?;
+        refuse(&sweep.expect, found)?;
+        Ok(Ran::Done)
+    }
+
+    fn look_for(&mut self, sweep: &Sweep, holds: Holds) -> Result<Found> {
+        let lease = &mut self.lease;
+        look_for(self.database, sweep, || match lease {
+            Some(lease) => lease.keep(holds),
+            None => Ok(()),
+        })
+    }
+}
+
+/// Finds the rows that a sweep looks for, in reads that are short; `between` is called between them.
+pub(super) fn look_for(
+    database: &Database,
+    sweep: &Sweep,
+    mut between: impl FnMut() -> Result<()>,
+) -> Result<Found> {
+    let connection = database.connection();
+    let (mut found, mut after) = (Found::default(), None);
+    loop {
+        let upto = next(&sweep.path, after.as_ref(), READ, connection)?;
+        let stretch = sweep.path.stretch(after.as_ref(), upto.as_ref());
+        found.add(&sweep.query(&stretch), connection)?;
+        if upto.is_none() {
+            return Ok(found);
+        }
+        after = upto;
+        between()?;
+    }
+}
+
+impl Found {
+    /// Adds what the query finds.
+    pub(super) fn add(&mut self, query: &Statement, connection: &Connection) -> Result<()> {
+        let mut statement = connection.prepare_cached(&query.sql)?;
+        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
+        let mut rows = statement.query(rusqlite::params_from_iter(&query.params))?;
+        while let Some(row) = rows.next()? {
+            self.count += 1;
+            if self.examples.len() < EXAMPLES {
+                let values: Vec<String> = names
+                    .iter()
+                    .enumerate()
+                    .map(|(at, name)| Ok(format!("{name} = {}", literal(&row.get(at)?))))
+                    .collect::<Result<_>>()?;
+                self.examples.push(values.join(" and "));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Fails where rows were found that must not be.
+pub(super) fn refuse(expect: &Expect, found: Found) -> Result<()> {
+    let Found { count, examples } = found;
+    match expect {
+        _ if count == 0 => Ok(()),
+        Expect::Agreement { old, new } => Err(Error::Disagreement {
+            old: old.clone(),
+            new: new.clone(),
+            count,
+            examples,
+        }),
+        Expect::NothingLost { new } => Err(Error::WouldLose {
+            new: new.clone(),
+            count,
+            examples,
+        }),
+        Expect::NoRow(meaning) => Err(Error::Unexpected(vec![(*meaning).to_owned()])),
+        Expect::Success | Expect::Changes(_) => Ok(()),
+    }
+}
+
+/// Counts the rows behind a position. Without a write-ahead log a read keeps everybody from writing, and is a short
+/// one therefore.
+pub(super) fn count(database: &Database, path: &Path, after: Option<&Position>) -> Result<u64> {
+    let connection = database.connection();
+    let (mut after, mut rows) = (after.cloned(), 0);
+    while !database.is_wal() {
+        let Some(key) = next(path, after.as_ref(), READ, connection)? else {
+            break;
+        };
+        after = Some(key);
+        rows += u64::from(READ);
+    }
+    let Statement { sql, params } = path.count(after.as_ref());
+    let params = rusqlite::params_from_iter(params);
+    let rest: i64 = connection.query_row(&sql, params, |row| row.get(0))?;
+    Ok(rows + rest.unsigned_abs())
+}
+
+/// The key of the `size`th row behind `after`, if there are so many.
+fn next(
+    path: &Path,
+    after: Option<&Position>,
+    size: u32,
+    connection: &Connection,
+) -> Result<Option<Position>> {
+    let Some(query) = path.boundary(after, size) else {
+        return Ok(None);
+    };
+    let mut statement = connection.prepare_cached(&query.sql)?;
+    let width = statement.column_count();
+    let mut rows = statement.query(rusqlite::params_from_iter(&query.params))?;
+    let Some(row) = rows.next()? else {
+        return Ok(None);
+    };
+    let values = (0..width).map(|at| row.get::<_, Value>(at));
+    Ok(Some(values.collect::<rusqlite::Result<_>>()?))
+}

@@ -1,0 +1,180 @@
+//! Who works on a change, and how that work gets on.
+
+use std::time::Duration;
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use crate::error::Result;
+use crate::event::Holds;
+
+/// For how long a run keeps the work without a word.
+const LEASE: Duration = Duration::from_secs(15);
+
+/// This moment in milliseconds since 1970, by SQLite's clock.
+const NOW: &str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+
+/// The work on a change, as the run that has it tells of it.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Whether somebody has asked it to pause.
+    pub is_paused: bool,
+    /// The process that has the work; none while nobody works.
+    pub runner: Option<String>,
+    /// For how long it has had the work.
+    pub age: Duration,
+    /// For how long it has been silent.
+    pub silence: Duration,
+    /// The rows that it has passed.
+    pub passed: u64,
+    /// The rows that it has to pass, in all.
+    pub rows: u64,
+    /// How long it held the write lock.
+    pub holds: Holds,
+    token: Option<String>,
+}
+
+impl Run {
+    /// Whether it has lost the work by its silence.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.silence > LEASE
+    }
+}
+
+/// The run of the change, where one has ever begun.
+pub fn run(connection: &Connection, change: i64) -> Result<Option<Run>> {
+    if super::format(connection)?.unwrap_or(0) < 2 {
+        return Ok(None);
+    }
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT paused, runner, {NOW} - started_at, {NOW} - renewed_at, rows_passed, rows_total, \
+         turns, hold_p50, hold_p99, hold_max, waited, token FROM _changeover_runs WHERE change_id = ?1"
+    ))?;
+    let run = statement.query_row([change], |row| {
+        Ok(Run {
+            is_paused: row.get(0)?,
+            runner: row.get(1)?,
+            age: milliseconds(row, 2)?,
+            silence: milliseconds(row, 3)?,
+            passed: count(row, 4)?,
+            rows: count(row, 5)?,
+            holds: Holds {
+                turns: count(row, 6)?,
+                p50: Duration::from_micros(count(row, 7)?),
+                p99: Duration::from_micros(count(row, 8)?),
+                max: Duration::from_micros(count(row, 9)?),
+                waited: Duration::from_micros(count(row, 10)?),
+            },
+            token: row.get(11)?,
+        })
+    });
+    Ok(run.optional()?)
+}
+
+/// When an application last wrote the old column alone, in seconds since 1970.
+pub fn last_old_write(connection: &Connection, change: i64) -> Result<Option<i64>> {
+    if super::format(connection)?.unwrap_or(0) < 2 {
+        return Ok(None);
+    }
+    let mut statement = connection.prepare_cached(
+        "SELECT nullif(written_at, 0) FROM _changeover_old_writes WHERE change_id = ?1",
+    )?;
+    let written = statement.query_row([change], |row| row.get(0)).optional()?;
+    Ok(written.flatten())
+}
+
+/// A word that no other run has.
+pub fn new_token(connection: &Connection) -> Result<String> {
+    Ok(connection.query_row("SELECT lower(hex(randomblob(16)))", [], |row| row.get(0))?)
+}
+
+/// Takes the work on the change: where nobody has it, or who has it is silent for too long, or is `given_up`.
+/// Returns whether that went well.
+pub fn claim(
+    connection: &Connection,
+    change: i64,
+    token: &str,
+    runner: &str,
+    given_up: Option<&Run>,
+) -> Result<bool> {
+    let taken = connection.execute(
+        &format!(
+            "INSERT INTO _changeover_runs (change_id, token, runner, started_at, renewed_at) \
+             VALUES (?1, ?2, ?3, {NOW}, {NOW}) \
+             ON CONFLICT DO UPDATE SET token = excluded.token, runner = excluded.runner, \
+             started_at = excluded.started_at, renewed_at = excluded.renewed_at, rows_passed = 0, rows_total = 0, \
+             turns = 0, hold_p50 = 0, hold_p99 = 0, hold_max = 0, waited = 0 \
+             WHERE token IS NULL OR token IN (?2, ?4) OR renewed_at < {NOW} - ?5"
+        ),
+        params![
+            change,
+            token,
+            runner,
+            given_up.and_then(|run| run.token.as_deref()),
+            i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX),
+        ],
+    )?;
+    Ok(taken == 1)
+}
+
+/// Tells how the work gets on. Returns whether it is to pause; none where another run has taken it over.
+pub fn renew(
+    connection: &Connection,
+    change: i64,
+    token: &str,
+    (passed, rows): (u64, u64),
+    holds: Holds,
+) -> Result<Option<bool>> {
+    let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(&format!(
+        "UPDATE _changeover_runs SET renewed_at = {NOW}, rows_passed = ?3, rows_total = ?4, \
+         turns = ?5, hold_p50 = ?6, hold_p99 = ?7, hold_max = ?8, waited = ?9 \
+         WHERE change_id = ?1 AND token = ?2 RETURNING paused"
+    ))?;
+    let paused = statement.query_row(
+        params![
+            change,
+            token,
+            count(passed),
+            count(rows),
+            count(holds.turns),
+            micros(holds.p50),
+            micros(holds.p99),
+            micros(holds.max),
+            micros(holds.waited),
+        ],
+        |row| row.get(0),
+    );
+    Ok(paused.optional()?)
+}
+
+/// Gives the work back.
+pub fn release(connection: &Connection, change: i64, token: &str) -> Result<()> {
+    connection.execute(
+        "UPDATE _changeover_runs SET token = NULL WHERE change_id = ?1 AND token = ?2",
+        params![change, token],
+    )?;
+    Ok(())
+}
+
+/// Asks whoever works on the change, now or later, to pause, or lets them go on.
+pub fn pause(connection: &Connection, change: i64, paused: bool) -> Result<()> {
+    connection.execute(
+        "INSERT INTO _changeover_runs (change_id, paused) VALUES (?1, ?2) \
+         ON CONFLICT DO UPDATE SET paused = excluded.paused",
+        params![change, paused],
+    )?;
+    Ok(())
+}
+
+fn milliseconds(row: &Row<'_>, at: usize) -> rusqlite::Result<Duration> {
+    let past: Option<i64> = row.get(at)?;
+    Ok(Duration::from_millis(
+        past.unwrap_or(0).max(0).unsigned_abs(),
+    ))
+}
+
+fn count(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
+    Ok(row.get::<_, i64>(at)?.unsigned_abs())
+}

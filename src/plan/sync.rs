@@ -1,0 +1,172 @@
+//! The sync triggers: they keep both columns in step while old and new applications write.
+//!
+//! Which way a value goes is told by the statement that fired the trigger, by OLD and NEW; which value it is, by the
+//! row as it stands, since triggers of the application may have changed it meanwhile. Every UPDATE asks whether
+//! the columns still differ, which ends the recursion whether `recursive_triggers` is on or off, and leaves
+//! the values of mappings that lose something alone.
+//!
+//! An UPDATE inside a trigger obeys the conflict policy of the statement outside, so that under OR IGNORE it may do
+//! nothing. Nothing here relies on its success: what could not be brought to agree is refused at the end.
+//!
+//! The triggers run inside the applications, whose SQLite may be years old: nothing is called here that it
+//! would not know.
+
+use crate::database::Statement;
+use crate::name::Name;
+use crate::schema::{Key, Kind, Object, Pair};
+
+use super::{Agreement, Step};
+
+/// The triggers of one change.
+#[derive(Clone, Debug)]
+pub struct SyncTriggers {
+    insert: Object,
+    update: Object,
+}
+
+/// The name of something that the change has on a table of the application.
+fn name(change: i64, what: &str) -> Name {
+    Name::new(format!("_changeover_{change}_{what}"))
+}
+
+/// The name of the `n`th index that a change gives its new column.
+#[must_use]
+pub fn index_name(change: i64, n: usize) -> Name {
+    name(change, &format!("index_{n}"))
+}
+
+/// Whether the change gives its triggers and indexes such a name.
+#[must_use]
+pub fn belongs_to(change: i64, object: &Name) -> bool {
+    object.as_str().starts_with(name(change, "").as_str())
+}
+
+impl SyncTriggers {
+    /// The triggers of the change; `noted` is an UPDATE with a WHERE that notes an application which wrote the old
+    /// column alone, if that is to be noted.
+    #[must_use]
+    pub fn of(change: i64, agreement: &Agreement, noted: Option<&str>) -> Self {
+        let Pair { table, old, new } = &agreement.pair;
+        let (up, down, differ) = (agreement.up(), agreement.down(), agreement.differ());
+        let when = agreement.differ_in_new();
+        let default = agreement.default.as_deref().unwrap_or("NULL");
+        let row = this_row(&agreement.path.key);
+        let refused = literal(&format!(
+            "`{}` and `{}` of `{}` cannot be brought to agree",
+            old.as_str(),
+            new.as_str(),
+            table.as_str()
+        ));
+        // `by_new` and `by_old`: whether the statement wrote the new column, or the old one alone.
+        let body = |by_new: &str, by_old: &str| {
+            let noted = noted.map(|noted| format!("{noted} AND {by_old}"));
+            let synced = [
+                format!("UPDATE {table} SET {old} = {down} WHERE {row} AND {by_new} AND {differ}"),
+                format!(
+                    "SELECT RAISE(ABORT, {refused}) FROM {table} WHERE {row} AND {by_new} AND {differ}"
+                ),
+                format!("UPDATE {table} SET {new} = {up} WHERE {row} AND {differ}"),
+                format!("UPDATE {table} SET {old} = {down} WHERE {row} AND {differ}"),
+            ];
+            let statements = noted.into_iter().chain(synced);
+            statements
+                .map(|statement| format!("\n  {statement};"))
+                .collect::<String>()
+        };
+        let trigger = |what: &str, event: &str, body: &str| {
+            let name = name(change, what);
+            Object {
+                kind: Kind::Trigger,
+                table: table.clone(),
+                sql: Some(format!(
+                    "CREATE TRIGGER {name} AFTER {event} ON {table}\nWHEN {when}\nBEGIN{body}\nEND"
+                )),
+                name,
+            }
+        };
+        let columns = fired_by(&agreement.path.key, &agreement.pair);
+        Self {
+            insert: trigger(
+                "insert",
+                "INSERT",
+                &body(
+                    &format!("{new} COLLATE BINARY IS NOT {default}"),
+                    &format!("NEW.{new} COLLATE BINARY IS {default}"),
+                ),
+            ),
+            update: trigger(
+                "update",
+                &format!("UPDATE OF {columns}"),
+                &body(
+                    &format!("NEW.{new} COLLATE BINARY IS NOT OLD.{new}"),
+                    &format!(
+                        "NEW.{new} COLLATE BINARY IS OLD.{new} AND NEW.{old} COLLATE BINARY IS NOT OLD.{old}"
+                    ),
+                ),
+            ),
+        }
+    }
+
+    /// The triggers as the schema has them.
+    #[must_use]
+    pub fn objects(&self) -> Vec<Object> {
+        vec![self.insert.clone(), self.update.clone()]
+    }
+
+    /// Makes them.
+    pub(super) fn create(&self) -> Vec<Step> {
+        let made = |object: Object, why: &str| {
+            Step::run(why, Statement::new(object.sql.unwrap_or_default()))
+        };
+        vec![
+            made(self.insert.clone(), "a row that comes holds both values"),
+            made(self.update.clone(), "and a row that changes"),
+        ]
+    }
+}
+
+/// The row that fired the trigger.
+fn this_row(key: &Key) -> String {
+    let equal = |name: &Name| format!("{name} = NEW.{name}");
+    match key {
+        Key::Rowid { name, .. } => equal(name),
+        Key::Columns(columns) => {
+            let all: Vec<String> = columns
+                .iter()
+                .map(|column| match &column.collation {
+                    Some(collation) => format!("{0} COLLATE {collation} = NEW.{0}", column.name),
+                    None => equal(&column.name),
+                })
+                .collect();
+            all.join(" AND ")
+        }
+        Key::None => "FALSE".to_owned(),
+    }
+}
+
+/// Both columns, and those of the key: a row that gets another key may be one that the backfill has yet to meet under
+/// the one, and has passed under the other.
+fn fired_by(key: &Key, pair: &Pair) -> String {
+    let mut columns = vec![pair.old.clone(), pair.new.clone()];
+    match key {
+        Key::Rowid { name, .. } => {
+            columns.push(name.clone());
+            columns.extend(["rowid", "_rowid_", "oid"].map(Name::from));
+        }
+        Key::Columns(key) => columns.extend(key.iter().map(|column| column.name.clone())),
+        Key::None => {}
+    }
+    let mut written: Vec<String> = Vec::new();
+    for column in columns {
+        let column = column.to_string();
+        if !written.iter().any(|it| it.eq_ignore_ascii_case(&column)) {
+            written.push(column);
+        }
+    }
+    written.join(", ")
+}
+
+/// A sentence as a SQL string.
+fn literal(text: &str) -> String {
+    crate::database::literal(&rusqlite::types::Value::Text(text.to_owned()))
+}
