@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::ledger::Change;
 use crate::phase::{Phase, State};
-use crate::plan;
+use crate::plan::{self, Undoing};
 use crate::request::Abort;
 use crate::schema::{Target, remove_new};
 
@@ -52,16 +52,13 @@ impl View<'_> {
         let records = self
             .ledger
             .ended(change, Phase::Abort, &target.table.summary());
-        let plan = plan::abort(
-            &self.schema,
-            change.id,
-            &table,
-            target,
-            &change.new,
-            agreement.as_ref(),
-            asked.winner,
-            records,
-        );
+        let undoing = Undoing {
+            change: change.id,
+            new: &change.new,
+            agreement: agreement.as_ref(),
+            winner: asked.winner,
+        };
+        let plan = plan::abort(&self.schema, &table, target, &undoing, records);
         Ok(self.planned(plan, change.id))
     }
 

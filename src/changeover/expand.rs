@@ -6,7 +6,7 @@ use crate::name::Name;
 use crate::phase::{Phase, State};
 use crate::plan::{self, Plan};
 use crate::request::Expand;
-use crate::schema::{Addition, Column, Pair, Table, TypeSource, add_column};
+use crate::schema::{Addition, Column, Key, Pair, Table, TypeSource, add_column};
 
 use super::{Asked, View, replaces, same_type};
 
@@ -129,7 +129,8 @@ impl View<'_> {
     }
 }
 
-/// The column that is to be replaced; not one whose values are computed, or that took a name of the rowid.
+/// The column that is to be replaced; not one whose values are computed, or that took a name of the rowid, or all of
+/// them with others.
 pub(super) fn expect_source<'a>(table: &'a Table, from: &Name) -> Result<&'a Column> {
     let column = table.expect_column(from)?;
     if column.generated {
@@ -140,6 +141,12 @@ pub(super) fn expect_source<'a>(table: &'a Table, from: &Name) -> Result<&'a Col
     }
     if table.means_rowid(&column.name) {
         return Err(means_rowid(table, &column.name));
+    }
+    if table.key == Key::None {
+        return Err(Error::NotSupported(format!(
+            "the rows of table `{}` cannot be told apart: its columns took all names of the rowid",
+            table.name.as_str()
+        )));
     }
     Ok(column)
 }

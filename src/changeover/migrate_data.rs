@@ -9,13 +9,13 @@ use crate::phase::{Phase, State};
 use crate::plan::{self, Agreement, Mapping, Migration, Plan, SyncTriggers};
 use crate::request::{Expand, MigrateData};
 use crate::schema::{
-    Failure, Key, NewApps, Pair, Schema, Synced, Table, Trial, check_expression, index_twins,
-    synced, tables_with,
+    Key, NewApps, Pair, Schema, Synced, Table, Trial, check_expression, index_twins, synced,
+    tables_with, typed,
 };
 
 use super::expand::expect_source;
 use super::standing::Standing;
-use super::{Asked, View, agreement, mapping, replaces};
+use super::{Asked, View, agreement, mapping, replaces, same_type};
 
 impl View<'_> {
     pub(super) fn migrate_data(&self, asked: &MigrateData) -> Result<Asked> {
@@ -86,7 +86,6 @@ impl View<'_> {
             standing: Standing {
                 schema: expanded.clone(),
                 before: Some(expansion.change.text_before.clone()),
-                is_synced: false,
             },
             is_empty: &|| Ok(true),
         };
@@ -178,13 +177,23 @@ fn migration(found: &Found<'_>, change: &Change, asked: &MigrateData) -> Result<
         &pair,
         replaces,
     )?;
-    let synced = found.synced(&pair, replaces, terms.new_apps())?;
-    let mapping = mapping(&synced.table, &pair, terms.expressions.as_ref())?;
-    let agreement = agreement(&synced.table, &pair, mapping, synced.default.clone());
-    let triggers = |noted| SyncTriggers::of(change.id, &agreement, noted);
-    if !terms.write_both {
-        found.try_out(&synced, &agreement, triggers(None))?;
-    }
+    found.check_key(&pair, &terms)?;
+    let begun = found.begun(&pair, replaces)?;
+    let synced = synced(
+        &begun.0,
+        standing.before.as_deref(),
+        &pair,
+        replaces,
+        terms.new_apps(),
+    )?;
+    let agreed = |table: &Table, default| {
+        let mapping = mapping(table, &pair, terms.expressions.as_ref())?;
+        Ok::<_, Error>(agreement(table, &pair, mapping, default))
+    };
+    // While rows are copied the new column has no default.
+    let copied = agreed(&begun.1, None)?;
+    let kept = agreed(&synced.table, synced.default.clone())?;
+    found.try_out(&synced, &kept, &terms)?;
     let indexes = if replaces {
         Vec::new()
     } else {
@@ -192,17 +201,15 @@ fn migration(found: &Found<'_>, change: &Change, asked: &MigrateData) -> Result<
         index_twins(&standing.schema, &target, &pair, name)?
     };
     let table = |schema: &Schema| {
-        schema
-            .table_text(&pair.table)
-            .unwrap_or_default()
-            .to_owned()
+        let text = schema.table_text(&pair.table);
+        text.unwrap_or_default().to_owned()
     };
     let records = found.ledger.migrating(
         change,
         &Migrating {
             old: &pair.old,
             text_before: &standing.text_without(change)?,
-            text_after: &table(&standing.schema),
+            text_after: &table(&begun.0),
             text_synced: &table(&synced.schema),
             expressions: terms.expressions.as_ref(),
             write_both: terms.write_both,
@@ -212,11 +219,12 @@ fn migration(found: &Found<'_>, change: &Change, asked: &MigrateData) -> Result<
     let migration = Migration {
         change: change.id,
         live: found.live,
-        triggers: triggers(Some(&noted)),
+        begun,
         synced,
-        agreement: &agreement,
+        agreement: &copied,
+        following: SyncTriggers::following(change.id, &copied),
+        triggers: SyncTriggers::both_ways(change.id, &kept, Some(&noted)),
         indexes,
-        has_checks: standing.schema.has_checks(&pair.table),
         winner: asked.winner,
         warnings: Vec::new(),
     };
@@ -237,7 +245,7 @@ impl Terms {
             up: asked.up.clone().unwrap_or_else(|| unchanged(&asked.from)),
             down: asked.down.clone().unwrap_or_else(|| unchanged(&asked.to)),
         });
-        if change.text_synced.is_none() {
+        if change.state == State::Expanded {
             return Ok(Self {
                 expressions,
                 write_both: asked.write_both,
@@ -265,40 +273,37 @@ impl Terms {
 }
 
 impl Found<'_> {
-    /// The table while both columns are written; as it stands where it is that already.
-    fn synced(&self, pair: &Pair, replaces: bool, new_apps: NewApps) -> Result<Synced> {
+    /// Fails where a row could not be found any more by one of the columns alone.
+    fn check_key(&self, pair: &Pair, terms: &Terms) -> Result<()> {
         let is_key = match &self.table.key {
             Key::Rowid { name, .. } => *name == pair.old,
             Key::Columns(columns) => columns.iter().any(|it| it.name == pair.old),
-            Key::None => {
-                return Err(Error::NotSupported(format!(
-                    "the rows of table `{}` cannot be told apart: its columns took all names of the rowid",
-                    pair.table.as_str()
-                )));
-            }
+            Key::None => false,
         };
-        if is_key && new_apps == NewApps::WriteNew {
+        if is_key && !terms.write_both {
             return Err(Error::NeedsBoth {
                 table: pair.table.clone(),
                 old: pair.old.clone(),
                 reason: "it is part of the key by which rows are found".to_owned(),
             });
         }
-        if self.standing.is_synced {
-            return Synced::standing(self.live, &pair.table, &pair.new);
+        Ok(())
+    }
+
+    /// The schema while rows are copied, and the table in it: the new column has the type of the old one, where
+    /// expand was told neither a type nor the old column.
+    fn begun(&self, pair: &Pair, replaces: bool) -> Result<(Schema, Table)> {
+        let declared = |name| Ok::<_, Error>(&self.table.expect_column(name)?.declared_type);
+        let is_typed = replaces || same_type(declared(&pair.old)?, declared(&pair.new)?);
+        match &self.standing.before {
+            Some(before) if !is_typed && (self.is_empty)()? => typed(self.live, before, pair),
+            _ => Ok((self.live.clone(), self.table.clone())),
         }
-        let before = self.standing.before.as_deref();
-        synced(self.live, before, pair, replaces, new_apps, self.is_empty)
     }
 
     /// Fails where the expressions cannot stand in a trigger, or a row that the table takes today cannot be written
-    /// by old and new applications.
-    fn try_out(
-        &self,
-        synced: &Synced,
-        agreement: &Agreement,
-        triggers: SyncTriggers,
-    ) -> Result<()> {
+    /// any more by old applications, or by new ones.
+    fn try_out(&self, synced: &Synced, agreement: &Agreement, terms: &Terms) -> Result<()> {
         let pair = &agreement.pair;
         if let Mapping::Expressions { up, down } = &agreement.mapping {
             for (expression, column) in [(up, &pair.old), (down, &pair.new)] {
@@ -306,6 +311,7 @@ impl Found<'_> {
                 check_expression(expression, column, declared_type)?;
             }
         }
+        let triggers = SyncTriggers::both_ways(0, agreement, None);
         let triggers = triggers.objects();
         let trial = Trial {
             before: &self.standing.schema,
@@ -314,17 +320,13 @@ impl Found<'_> {
             pair,
             up: agreement.up(),
         };
-        match trial.run(self.connection)? {
+        match trial.run(self.connection, terms.new_apps())? {
             None => Ok(()),
-            Some(Failure::WithoutOld(reason)) => Err(Error::NeedsBoth {
+            Some(reason) => Err(Error::NeedsBoth {
                 table: pair.table.clone(),
                 old: pair.old.clone(),
                 reason,
             }),
-            Some(Failure::WithoutNew(reason)) => Err(Error::NotSupported(format!(
-                "an old application could no longer write all rows that table `{}` takes: {reason}",
-                pair.table.as_str()
-            ))),
         }
     }
 }

@@ -71,7 +71,7 @@ impl Execution<'_> {
             };
             let holds = turns.holds();
             let (planned, schema, lease) = (self.planned, &self.schema, &mut self.lease);
-            let paused = turns.take(walk.foreign_keys, self.observer, |connection| {
+            let taken = turns.take(walk.foreign_keys, self.observer, |connection| {
                 if !planned.is_fresh_since(schema, &mut seen, connection)? {
                     return Ok(None);
                 }
@@ -85,7 +85,7 @@ impl Execution<'_> {
                     None => Ok(Some(false)),
                 }
             })?;
-            let Some(paused) = paused else {
+            let Some(is_paused) = taken else {
                 return Ok(Ran::Stale);
             };
             tell(self.observer, &Event::BatchDone { passed, rows })?;
@@ -93,7 +93,7 @@ impl Execution<'_> {
                 return Ok(Ran::Done);
             }
             after = upto;
-            if let Some(lease) = self.lease.as_mut().filter(|_| paused) {
+            if let Some(lease) = self.lease.as_mut().filter(|_| is_paused) {
                 lease.pause(holds, self.observer)?;
             }
         }

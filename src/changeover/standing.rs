@@ -12,8 +12,6 @@ pub(super) struct Standing {
     pub(super) schema: Schema,
     /// The text of the table without the new column, where nobody else has done more to it than add columns.
     pub(super) before: Option<String>,
-    /// Whether the text is one under which the columns are kept in step.
-    pub(super) is_synced: bool,
 }
 
 impl View<'_> {
@@ -26,7 +24,6 @@ impl View<'_> {
         let plain = |before: Option<&String>| Standing {
             schema: live.clone(),
             before: before.cloned(),
-            is_synced: false,
         };
         if text == change.text_after {
             return Ok(plain(Some(&change.text_before)));
@@ -50,7 +47,6 @@ impl View<'_> {
                 .clone()
                 .with_text(crate::schema::Kind::Table, table, &after),
             before: Some(with_added(&change.text_before)?),
-            is_synced: true,
         })
     }
 }

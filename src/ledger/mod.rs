@@ -53,9 +53,9 @@ pub struct Change {
     pub state: State,
     /// The text of the table before expand.
     pub text_before: String,
-    /// The text of the table right after expand.
+    /// The text of the table with the new column beside the old one.
     pub text_after: String,
-    /// The text of the table while both columns are kept in step; none before that.
+    /// The text of the table while both columns are written; none before that.
     pub text_synced: Option<String>,
     /// How new values come from old ones and old from new, where they do not stay as they are.
     pub expressions: Option<Expressions>,

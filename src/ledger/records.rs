@@ -16,9 +16,9 @@ pub struct Migrating<'a> {
     pub old: &'a Name,
     /// The text of the table that abort goes back to.
     pub text_before: &'a str,
-    /// The same with the new column.
+    /// The text while rows are copied.
     pub text_after: &'a str,
-    /// The text meanwhile.
+    /// The text while both columns are written.
     pub text_synced: &'a str,
     /// How values go from one column to the other, where they do not stay as they are.
     pub expressions: Option<&'a Expressions>,
@@ -79,14 +79,13 @@ impl Ledger {
         let optional = |it: Option<&String>| it.map_or(Value::Null, |it| text(it));
         let started = Statement::with(
             "UPDATE _changeover_changes \
-             SET state = ?1, old_column = ?2, text_before = ?3, text_after = ?4, text_synced = ?5, \
-             up = ?6, down = ?7, write_both = ?8 WHERE id = ?9",
+             SET state = ?1, old_column = ?2, text_before = ?3, text_after = ?4, up = ?5, down = ?6, write_both = ?7 \
+             WHERE id = ?8",
             [
                 text(State::Migrating.as_str()),
                 text(old.as_str()),
                 text(begun.text_before),
                 text(begun.text_after),
-                text(begun.text_synced),
                 optional(expressions.map(|it| &it.up)),
                 optional(expressions.map(|it| &it.down)),
                 begun.write_both.into(),
@@ -102,6 +101,10 @@ impl Ledger {
         let (noted, run) = (
             of_change("_changeover_old_writes"),
             of_change("_changeover_runs"),
+        );
+        let synced = Statement::with(
+            "UPDATE _changeover_changes SET text_synced = ?1 WHERE id = ?2",
+            [text(begun.text_synced), id.clone()],
         );
         let counted = Statement::with(
             "UPDATE _changeover_changes SET rows_migrated = rows_migrated + changes() WHERE id = ?1",
@@ -122,6 +125,7 @@ impl Ledger {
             ],
             counted: Step::run("so many rows more have a value", counted),
             finished: vec![
+                Step::run("the ledger knows the text of the table", synced),
                 entry,
                 Step::run("with the number of rows", total),
                 Step::run("no cursor is needed any more", cursor),

@@ -97,7 +97,7 @@ pub fn claim(
     runner: &str,
     given_up: Option<&Run>,
 ) -> Result<bool> {
-    let taken = connection.execute(
+    let claimed = connection.execute(
         &format!(
             "INSERT INTO _changeover_runs (change_id, token, runner, started_at, renewed_at) \
              VALUES (?1, ?2, ?3, {NOW}, {NOW}) \
@@ -114,7 +114,7 @@ pub fn claim(
             i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX),
         ],
     )?;
-    Ok(taken == 1)
+    Ok(claimed == 1)
 }
 
 /// Tells how the work gets on. Returns whether it is to pause; none where another run has taken it over.
@@ -132,7 +132,7 @@ pub fn renew(
          turns = ?5, hold_p50 = ?6, hold_p99 = ?7, hold_max = ?8, waited = ?9 \
          WHERE change_id = ?1 AND token = ?2 RETURNING paused"
     ))?;
-    let paused = statement.query_row(
+    let wanted = statement.query_row(
         params![
             change,
             token,
@@ -146,7 +146,7 @@ pub fn renew(
         ],
         |row| row.get(0),
     );
-    Ok(paused.optional()?)
+    Ok(wanted.optional()?)
 }
 
 /// Gives the work back.

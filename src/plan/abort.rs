@@ -11,19 +11,35 @@ use super::path::{Path, Stretch};
 use super::rebuild::rebuild;
 use super::{Agreement, Expect, Outcome, Plan, Stage, Step, Transaction};
 
+/// What is undone.
+#[derive(Debug)]
+pub struct Undoing<'a> {
+    /// The number of the change.
+    pub change: i64,
+    /// The new column.
+    pub new: &'a Name,
+    /// When the rows agree, where the old column is known.
+    pub agreement: Option<&'a Agreement>,
+    /// What becomes of values that stand in the new column alone.
+    pub winner: Option<Winner>,
+}
+
 /// One transaction: what stands in the new column alone is kept, dropped or refused, as the winner says; then
 /// the rebuild and the ledger's `records`. Where the old column is not known, every value is such a one.
 #[must_use]
 pub fn abort(
     live: &Schema,
-    change: i64,
     table: &Table,
     target: Target,
-    new: &Name,
-    agreement: Option<&Agreement>,
-    winner: Option<Winner>,
+    undoing: &Undoing<'_>,
     records: Vec<Step>,
 ) -> Plan {
+    let Undoing {
+        change,
+        new,
+        agreement,
+        winner,
+    } = *undoing;
     let path = Path {
         table: table.name.clone(),
         key: table.key.clone(),

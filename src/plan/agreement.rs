@@ -46,6 +46,8 @@ pub(super) struct Settling {
     assignment: String,
     /// Which rows.
     pub(super) condition: String,
+    /// Whether its rows had no value in the new column.
+    pub(super) fills: bool,
     /// Whether its rows count as migrated.
     pub(super) counts: bool,
 }
@@ -67,12 +69,7 @@ impl Agreement {
         }
     }
 
-    /// The condition under which a row's columns do not agree.
-    ///
-    /// The collation of a column hides differences, and so does `1 IS 1.0`: a copy is the same value
-    /// of the same type. Only numbers can be equal under two types, and they alone sort before any text; so
-    /// their types are asked for and nobody else's, which on a large table is most of what the check costs.
-    /// Where values are mapped, it is enough that one of the two is what becomes of the other.
+    /// The condition under which a row's columns do not agree. Where values are mapped, it is enough that one of the two is what becomes of the other.
     pub(super) fn differ(&self) -> String {
         self.differ_in("")
     }
@@ -94,10 +91,7 @@ impl Agreement {
     fn differ_in(&self, row: &str) -> String {
         let Pair { old, new, .. } = &self.pair;
         match &self.mapping {
-            Mapping::Same => format!(
-                "({row}{old} COLLATE BINARY IS NOT {row}{new} \
-                 OR {row}{old} COLLATE BINARY < '' AND typeof({row}{old}) <> typeof({row}{new}))"
-            ),
+            Mapping::Same => other(&format!("{row}{old}"), &format!("{row}{new}")),
             // A `+` takes the type from a column, so that its value is compared as the other column would store it.
             Mapping::Converted => format!(
                 "(+{row}{old} COLLATE BINARY IS NOT {row}{new} AND {row}{old} COLLATE BINARY IS NOT +{row}{new})"
@@ -126,8 +120,9 @@ impl Agreement {
             (Mapping::Same | Mapping::Converted, None) => format!("{old} IS NOT NULL"),
             _ => self.differ(),
         };
-        let give = |why: String, condition: String| Settling {
+        let give = |why: String, condition: String, fills| Settling {
             why,
+            fills,
             assignment: format!("{new} = {}", self.up()),
             condition,
             counts: true,
@@ -135,16 +130,19 @@ impl Agreement {
         let mut settling = vec![give(
             format!("give `{}` the value of `{}`", new.as_str(), old.as_str()),
             format!("{} AND {lacks}", self.unset()),
+            true,
         )];
         settling.extend(winner.map(|winner| match winner {
             Winner::Old => give(
                 format!("where the two differ, `{}` wins", old.as_str()),
                 self.differ(),
+                false,
             ),
             Winner::New => Settling {
                 why: format!("where the two differ, `{}` wins", new.as_str()),
                 assignment: format!("{old} = {}", self.down()),
                 condition: self.differ(),
+                fills: false,
                 counts: false,
             },
         }));
@@ -203,6 +201,18 @@ impl Agreement {
             new: self.pair.new.clone(),
         }
     }
+}
+
+/// The condition under which two values are not the same one.
+///
+/// The collation of a column hides differences, and so does `1 IS 1.0`: a copy is the same value
+/// of the same type. Only numbers can be equal under two types, and they alone sort before any text; so
+/// their types are asked for and nobody else's, which on a large table is most of what the check costs.
+pub(super) fn other(one: &str, another: &str) -> String {
+    format!(
+        "({one} COLLATE BINARY IS NOT {another} \
+         OR {one} COLLATE BINARY < '' AND typeof({one}) <> typeof({another}))"
+    )
 }
 
 impl Settling {

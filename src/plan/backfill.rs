@@ -4,7 +4,6 @@ use crate::database::{ForeignKeys, Statement};
 use crate::request::Winner;
 
 use super::path::{Path, Stretch};
-use super::schema_rows::check_constraints;
 use super::{Agreement, Expect, Step};
 
 /// A walk over all rows in the order of their key that brings them to agree.
@@ -19,8 +18,9 @@ pub struct Walk {
     agreement: Agreement,
     winner: Option<Winner>,
     counted: Option<Step>,
-    /// Whether the table has CHECKs, which a row may violate all the same: then it is left so.
-    has_checks: bool,
+    /// Whether NULL is written into rows that may hold nothing of the column yet, which a default that the column is
+    /// to get would fill otherwise.
+    pub(super) writes_null: bool,
 }
 
 impl Walk {
@@ -30,7 +30,6 @@ impl Walk {
         agreement: &Agreement,
         winner: Option<Winner>,
         counted: Option<Step>,
-        has_checks: bool,
     ) -> Self {
         Self {
             purpose: "copy the values in batches, from key to key".to_owned(),
@@ -39,7 +38,7 @@ impl Walk {
             agreement: agreement.clone(),
             winner,
             counted,
-            has_checks,
+            writes_null: false,
         }
     }
 
@@ -53,18 +52,15 @@ impl Walk {
     #[must_use]
     pub fn batch(&self, stretch: &Stretch) -> Vec<Step> {
         let mut steps = Vec::new();
-        if self.has_checks {
-            steps.push(check_constraints(false));
-        }
-        for settling in self.agreement.settling(self.winner) {
+        for mut settling in self.agreement.settling(self.winner) {
+            if self.writes_null && settling.fills {
+                settling.condition = self.agreement.unset();
+            }
             let statement = settling.statement(&self.agreement, stretch);
             steps.push(Step::run(settling.why, statement));
             if settling.counts {
                 steps.extend(self.counted.clone());
             }
-        }
-        if self.has_checks {
-            steps.push(check_constraints(true));
         }
         steps
     }

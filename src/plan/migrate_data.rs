@@ -4,7 +4,7 @@ use crate::database::{ForeignKeys, Statement};
 use crate::name::Name;
 use crate::phase::Phase;
 use crate::request::Winner;
-use crate::schema::{Object, Schema, Synced, differences};
+use crate::schema::{Object, Schema, Synced, Table, differences};
 
 use super::backfill::{Sweep, Walk};
 use super::indexes::make_indexes;
@@ -29,93 +29,106 @@ pub struct Migration<'a> {
     pub change: i64,
     /// The schema today.
     pub live: &'a Schema,
+    /// The schema while rows are copied, and the table in it.
+    pub begun: (Schema, Table),
     /// The table while both columns are written.
     pub synced: Synced,
     /// When its rows agree.
     pub agreement: &'a Agreement,
-    /// What keeps them in step.
+    /// What takes the values of old applications over while rows are copied.
+    pub following: SyncTriggers,
+    /// What keeps both columns in step from then on.
     pub triggers: SyncTriggers,
-    /// Indexes of the new column, to be made once every row has its value.
+    /// Indexes of the new column.
     pub indexes: Vec<Object>,
-    /// Whether the table had CHECKs before: rows may violate them.
-    pub has_checks: bool,
     /// Whose value counts where both columns hold one.
     pub winner: Option<Winner>,
     /// What people should know before it runs.
     pub warnings: Vec<String>,
 }
 
-/// Begin, walk, finish. Where the sync is on already, the walk goes on.
+/// Begin, walk, finish. While rows are copied nothing changes for old applications: the new column follows, bare of
+/// all constraints. Both columns can be written once the last transaction is through.
 #[must_use]
 pub fn migrate_data(migration: Migration<'_>, records: Records) -> Plan {
     let Migration {
         change,
         live,
+        begun: (begun, begun_table),
         synced,
         agreement,
+        following,
         triggers,
         indexes,
-        has_checks,
         winner,
         warnings,
     } = migration;
-    let Records {
-        started,
-        counted,
-        finished,
-    } = records;
-    let table = synced.table.clone();
-    let begun = without_ours_of(synced.schema, change).with_ours(triggers.objects());
-    let is_begun = differences(&begun, live).is_empty();
+    let others = |schema: Schema| schema.without_ours(|it| belongs_to(change, &it.name));
+    let begun = others(begun).with_ours(following.objects());
+    let done = others(synced.schema.clone()).with_ours(triggers.objects());
+    let done = done.with_ours(indexes.clone());
     let mut stages = Vec::new();
     if winner.is_none() {
         stages.push(Stage::Sweep(Sweep::of_conflicts(agreement)));
     }
-    if !is_begun {
-        let mut steps = drop_ours(live, change);
-        steps.extend(declare(live, &begun));
-        steps.extend(triggers.create());
-        steps.extend(started);
-        stages.push(Stage::Once(Transaction {
-            purpose: "keep the columns in step from here on".to_owned(),
-            foreign_keys: ForeignKeys::On,
+    if !differences(&begun, live).is_empty() {
+        let mut steps = alter(live, &begun, change);
+        steps.extend(following.create());
+        steps.extend(records.started);
+        stages.push(once(
+            "let the new column follow from here on",
             steps,
-            outcome: Some(Outcome {
-                schema: begun.clone(),
-                table: table.clone(),
-                is_rebuilt: false,
-            }),
-        }));
+            &begun,
+            &begun_table,
+        ));
     }
-    stages.push(Stage::Batches(Walk::new(
-        agreement,
-        winner,
-        Some(counted),
-        has_checks,
-    )));
+    let mut walk = Walk::new(agreement, winner, Some(records.counted));
+    walk.writes_null = synced.default.is_some();
+    stages.push(Stage::Batches(walk));
     stages.push(Stage::Sweep(Sweep::of_disagreement(agreement)));
-    let mut steps = make_indexes(
-        indexes
-            .iter()
-            .map(|it| it.sql.as_deref().unwrap_or_default()),
-    );
-    steps.extend(finished);
-    stages.push(Stage::Once(Transaction {
-        purpose: "record the phase".to_owned(),
-        foreign_keys: ForeignKeys::On,
+    let mut steps = alter(&begun, &done, change);
+    steps.extend(triggers.create());
+    let texts = indexes.iter().filter_map(|it| it.sql.as_deref());
+    steps.extend(make_indexes(texts));
+    steps.extend(records.finished);
+    stages.push(once(
+        "keep both columns in step, whichever is written, and record the phase",
         steps,
-        outcome: Some(Outcome {
-            schema: begun.with_ours(indexes),
-            table,
-            is_rebuilt: false,
-        }),
-    }));
+        &done,
+        &synced.table,
+    ));
     Plan {
         phase: Phase::MigrateData,
         table: agreement.pair.table.clone(),
         warnings,
         stages,
     }
+}
+
+fn once(purpose: &str, steps: Vec<Step>, outcome: &Schema, table: &Table) -> Stage {
+    Stage::Once(Transaction {
+        purpose: purpose.to_owned(),
+        foreign_keys: ForeignKeys::On,
+        steps,
+        outcome: Some(Outcome {
+            schema: outcome.clone(),
+            table: table.clone(),
+            is_rebuilt: false,
+        }),
+    })
+}
+
+/// Drops what the change has on the table, and writes the texts that are others in `then`, without touching a row. Other
+/// connections notice it by the DDL that is to follow in the same transaction.
+fn alter(live: &Schema, then: &Schema, change: i64) -> Vec<Step> {
+    let mut steps = drop_ours(live, change);
+    let texts = schema_rows::texts(live, then);
+    if !texts.is_empty() {
+        steps.push(schema_rows::open());
+        steps.extend(texts);
+        steps.push(schema_rows::close());
+    }
+    steps
 }
 
 /// Takes the change's own triggers and indexes off the application's tables.
@@ -136,17 +149,4 @@ pub(super) fn drop_ours(live: &Schema, change: i64) -> Vec<Step> {
 /// The schema that stands when these are gone.
 pub(super) fn without_ours_of(schema: Schema, change: i64) -> Schema {
     schema.without_ours(|object| belongs_to(change, &object.name))
-}
-
-/// Writes the texts that are others in `then`, without touching a row. Other connections notice it by the DDL that
-/// follows in the same transaction.
-fn declare(live: &Schema, then: &Schema) -> Vec<Step> {
-    let texts = schema_rows::texts(live, then);
-    if texts.is_empty() {
-        return texts;
-    }
-    let mut steps = vec![schema_rows::open()];
-    steps.extend(texts);
-    steps.push(schema_rows::close());
-    steps
 }

@@ -23,7 +23,7 @@ use crate::name::Name;
 use crate::phase::Phase;
 use crate::schema::{Schema, Table};
 
-pub use abort::{abort, record_gone};
+pub use abort::{Undoing, abort, record_gone};
 pub use agreement::{Agreement, Mapping};
 pub use backfill::{Sweep, Walk};
 pub use contract::{contract, target};

@@ -11,10 +11,13 @@
 //! The triggers run inside the applications, whose SQLite may be years old: nothing is called here that it
 //! would not know.
 
-use crate::database::Statement;
+use rusqlite::types::Value;
+
+use crate::database::{Statement, literal};
 use crate::name::Name;
 use crate::schema::{Key, Kind, Object, Pair};
 
+use super::agreement::other;
 use super::{Agreement, Step};
 
 /// The triggers of one change.
@@ -42,68 +45,70 @@ pub fn belongs_to(change: i64, object: &Name) -> bool {
 }
 
 impl SyncTriggers {
-    /// The triggers of the change; `noted` is an UPDATE with a WHERE that notes an application which wrote the old
-    /// column alone, if that is to be noted.
+    /// The triggers by which the new column follows the old one.
     #[must_use]
-    pub fn of(change: i64, agreement: &Agreement, noted: Option<&str>) -> Self {
-        let Pair { table, old, new } = &agreement.pair;
-        let (up, down, differ) = (agreement.up(), agreement.down(), agreement.differ());
-        let when = agreement.differ_in_new();
-        let default = agreement.default.as_deref().unwrap_or("NULL");
+    pub fn following(change: i64, agreement: &Agreement) -> Self {
+        let (new, up, differ) = (&agreement.pair.new, agreement.up(), agreement.differ());
+        let table = &agreement.pair.table;
         let row = this_row(&agreement.path.key);
-        let refused = literal(&format!(
-            "`{}` and `{}` of `{}` cannot be brought to agree",
-            old.as_str(),
-            new.as_str(),
-            table.as_str()
-        ));
-        // `by_new` and `by_old`: whether the statement wrote the new column, or the old one alone.
-        let body = |by_new: &str, by_old: &str| {
-            let noted = noted.map(|noted| format!("{noted} AND {by_old}"));
-            let synced = [
-                format!("UPDATE {table} SET {old} = {down} WHERE {row} AND {by_new} AND {differ}"),
-                format!(
-                    "SELECT RAISE(ABORT, {refused}) FROM {table} WHERE {row} AND {by_new} AND {differ}"
-                ),
-                format!("UPDATE {table} SET {new} = {up} WHERE {row} AND {differ}"),
-                format!("UPDATE {table} SET {old} = {down} WHERE {row} AND {differ}"),
-            ];
-            let statements = noted.into_iter().chain(synced);
-            statements
-                .map(|statement| format!("\n  {statement};"))
-                .collect::<String>()
+        let follow = [format!(
+            "UPDATE {table} SET {new} = {up} WHERE {row} AND {differ}"
+        )];
+        Self::written(change, agreement, &follow, &follow)
+    }
+
+    /// The triggers that keep both columns in step. `noted` is an UPDATE with a WHERE that notes an application
+    /// which wrote the old column alone, if that is to be noted.
+    #[must_use]
+    pub fn both_ways(change: i64, agreement: &Agreement, noted: Option<&str>) -> Self {
+        let Pair { old, new, .. } = &agreement.pair;
+        let default = agreement.default.as_deref().unwrap_or("NULL");
+        let (is_new, was_new) = (format!("NEW.{new}"), format!("OLD.{new}"));
+        let (is_old, was_old) = (format!("NEW.{old}"), format!("OLD.{old}"));
+        let inserted = Body {
+            by_new: other(&new.to_string(), default),
+            by_old: format!("NOT {}", other(&is_new, default)),
         };
-        let trigger = |what: &str, event: &str, body: &str| {
+        let updated = Body {
+            by_new: other(&is_new, &was_new),
+            by_old: format!(
+                "NOT {} AND {}",
+                other(&is_new, &was_new),
+                other(&is_old, &was_old)
+            ),
+        };
+        Self::written(
+            change,
+            agreement,
+            &inserted.statements(agreement, noted),
+            &updated.statements(agreement, noted),
+        )
+    }
+
+    fn written(
+        change: i64,
+        agreement: &Agreement,
+        inserted: &[String],
+        updated: &[String],
+    ) -> Self {
+        let table = &agreement.pair.table;
+        let when = agreement.differ_in_new();
+        let trigger = |what: &str, event: &str, statements: &[String]| {
             let name = name(change, what);
+            let body = statements.join(";\n  ");
             Object {
                 kind: Kind::Trigger,
                 table: table.clone(),
                 sql: Some(format!(
-                    "CREATE TRIGGER {name} AFTER {event} ON {table}\nWHEN {when}\nBEGIN{body}\nEND"
+                    "CREATE TRIGGER {name} AFTER {event} ON {table}\nWHEN {when}\nBEGIN\n  {body};\nEND"
                 )),
                 name,
             }
         };
         let columns = fired_by(&agreement.path.key, &agreement.pair);
         Self {
-            insert: trigger(
-                "insert",
-                "INSERT",
-                &body(
-                    &format!("{new} COLLATE BINARY IS NOT {default}"),
-                    &format!("NEW.{new} COLLATE BINARY IS {default}"),
-                ),
-            ),
-            update: trigger(
-                "update",
-                &format!("UPDATE OF {columns}"),
-                &body(
-                    &format!("NEW.{new} COLLATE BINARY IS NOT OLD.{new}"),
-                    &format!(
-                        "NEW.{new} COLLATE BINARY IS OLD.{new} AND NEW.{old} COLLATE BINARY IS NOT OLD.{old}"
-                    ),
-                ),
-            ),
+            insert: trigger("insert", "INSERT", inserted),
+            update: trigger("update", &format!("UPDATE OF {columns}"), updated),
         }
     }
 
@@ -122,6 +127,39 @@ impl SyncTriggers {
             made(self.insert.clone(), "a row that comes holds both values"),
             made(self.update.clone(), "and a row that changes"),
         ]
+    }
+}
+
+/// What tells, in a trigger, which of the columns the statement wrote.
+struct Body {
+    /// The new one.
+    by_new: String,
+    /// The old one alone.
+    by_old: String,
+}
+
+impl Body {
+    fn statements(&self, agreement: &Agreement, noted: Option<&str>) -> Vec<String> {
+        let Pair { table, old, new } = &agreement.pair;
+        let (up, down, differ) = (agreement.up(), agreement.down(), agreement.differ());
+        let row = this_row(&agreement.path.key);
+        let (by_new, by_old) = (&self.by_new, &self.by_old);
+        let refused = literal(&Value::Text(format!(
+            "`{}` cannot hold what `{}` is given",
+            old.as_str(),
+            new.as_str(),
+        )));
+        let noted = noted.map(|noted| format!("{noted} AND {by_old}"));
+        let synced = [
+            format!("UPDATE {table} SET {old} = {down} WHERE {row} AND {by_new} AND {differ}"),
+            format!(
+                "SELECT RAISE(ABORT, {refused}) FROM {table} WHERE {row} AND {by_new} AND {differ}"
+            ),
+            format!("UPDATE {table} SET {new} = {up} WHERE {row} AND {differ}"),
+            // For a trigger of the application that has changed the new column.
+            format!("UPDATE {table} SET {old} = {down} WHERE {row} AND {differ}"),
+        ];
+        noted.into_iter().chain(synced).collect()
     }
 }
 
@@ -164,9 +202,4 @@ fn fired_by(key: &Key, pair: &Pair) -> String {
         }
     }
     written.join(", ")
-}
-
-/// A sentence as a SQL string.
-fn literal(text: &str) -> String {
-    crate::database::literal(&rusqlite::types::Value::Text(text.to_owned()))
 }

@@ -18,9 +18,9 @@ use crate::name::Name;
 
 pub use compare::differences;
 pub use rehearsal::{
-    Addition, Failure, NewApps, Pair, Rehearsed, SHADOW, Shadow, Synced, Target, Trial, TypeSource,
+    Addition, NewApps, Pair, Rehearsed, SHADOW, Shadow, Synced, Target, Trial, TypeSource,
     add_column, added_since, check_expression, index_twins, remove_new, rename_old, replace_old,
-    synced, text_without, with_columns,
+    synced, text_without, typed, with_columns,
 };
 pub use table::{Column, Key, KeyColumn, Table};
 
@@ -165,13 +165,6 @@ impl Schema {
     #[must_use]
     pub fn table_text(&self, table: &Name) -> Option<&str> {
         self.find(Kind::Table, table)?.sql.as_deref()
-    }
-
-    /// Whether the table has CHECKs.
-    #[must_use]
-    pub fn has_checks(&self, table: &Name) -> bool {
-        let text = self.table_text(table);
-        text.is_some_and(|text| !text::checks(text).is_empty())
     }
 
     /// Whether the file holds the table and nothing else, so that nothing can name or use its columns.

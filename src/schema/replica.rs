@@ -19,6 +19,31 @@ pub(super) struct Replica {
     pub(super) usages: Usages,
 }
 
+/// What came of the INSERT of a row.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Outcome {
+    /// It is in the table.
+    Inserted,
+    /// It is not, and that is no error.
+    Ignored,
+    /// This is why not.
+    Refused(String),
+}
+
+impl Outcome {
+    /// What stands against it that the same comes of it; nothing where it was refused before.
+    pub(super) fn turned_into(&self, then: &Self) -> Option<String> {
+        match (self, then) {
+            (Self::Refused(_), _)
+            | (Self::Inserted, Self::Inserted)
+            | (Self::Ignored, Self::Ignored) => None,
+            (_, Self::Refused(reason)) => Some(reason.clone()),
+            (_, Self::Ignored) => Some("it would be passed over without a word".to_owned()),
+            (_, Self::Inserted) => Some("it would no longer be passed over".to_owned()),
+        }
+    }
+}
+
 impl Replica {
     /// Builds the replica. A view or trigger that SQLite cannot make sense of is in it all the same.
     pub(super) fn of(schema: &Schema) -> Result<Self> {
@@ -110,17 +135,21 @@ impl Replica {
         Ok(self.connection.execute_batch(sql)?)
     }
 
-    /// Runs the statement and takes it back; what SQLite says against it comes as the inner error.
-    pub(super) fn try_out(&self, statement: &Statement) -> Result<std::result::Result<(), String>> {
+    /// Runs the INSERT of a row and takes it back.
+    pub(super) fn try_out(&self, insert: &Statement) -> Result<Outcome> {
         self.execute("SAVEPOINT trial")?;
         let outcome = with_stand_ins(&self.connection, |connection| {
-            connection.execute(&statement.sql, []).map(drop)
+            connection.execute(&insert.sql, [])
         })?;
         // A ROLLBACK of the application's own may have ended it.
         if !self.connection.is_autocommit() {
             self.execute("ROLLBACK TO trial; RELEASE trial")?;
         }
-        Ok(outcome.map_err(|error| error.to_string()))
+        Ok(match outcome {
+            Ok(0) => Outcome::Ignored,
+            Ok(_) => Outcome::Inserted,
+            Err(error) => Outcome::Refused(error.to_string()),
+        })
     }
 
     /// The collation of the column, where it is not BINARY.

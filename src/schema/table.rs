@@ -240,6 +240,14 @@ impl Table {
         listed.chain(alias.map(|_| column.to_string())).collect()
     }
 
+    /// Whether two rows cannot hold the same in the column, or in it and others.
+    #[must_use]
+    pub fn is_unique_on(&self, column: &Name) -> bool {
+        self.indexes.iter().any(|index| {
+            index.unique && index.columns.iter().any(|it| it.0.as_ref() == Some(column))
+        })
+    }
+
     /// The column that is the rowid under another name: the single INTEGER PRIMARY KEY, unless an index
     /// of its own (as for `INTEGER PRIMARY KEY DESC`) shows that it is an ordinary column.
     fn rowid_alias(&self) -> Option<&Column> {

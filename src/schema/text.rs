@@ -33,7 +33,7 @@ pub(super) fn with_index_name(index: &str, name: &Name) -> Option<String> {
     Some(format!(
         "{}{name}{}",
         &index[..old.start],
-        &index[old.end..]
+        index[old.end..].trim_end()
     ))
 }
 

@@ -575,36 +575,37 @@ fn script_of_a_plan_does_in_the_sqlite3_shell_what_the_phase_does() {
         return;
     }
     let cases = [
-        ("CREATE TABLE people(name TEXT NOT NULL); INSERT INTO people VALUES ('a'), ('b''c'), ('')", ""),
-        (RICH, ""),
+        ("CREATE TABLE people(name TEXT NOT NULL); INSERT INTO people VALUES ('a'), ('b''c'), ('')", "", ""),
+        (RICH, "", "--write-both"),
         (
             "CREATE TABLE people(id INTEGER PRIMARY KEY, name TEXT NOT NULL, b); CREATE INDEX i ON people(b);
              INSERT INTO people(name) VALUES ('7'), ('-1'), ('9223372036854775807')",
-            " --type INTEGER",
+            "--type INTEGER",
+            "",
         ),
         ("CREATE TABLE people(name ANY, k TEXT, l INT, PRIMARY KEY(l DESC, k)) STRICT, WITHOUT ROWID;
-          INSERT INTO people VALUES (1, 'a', 1), (x'00', 'b', 1), (NULL, 'c', 2), (1.5, 'd', 2)", ""),
+          INSERT INTO people VALUES (1, 'a', 1), (x'00', 'b', 1), (NULL, 'c', 2), (1.5, 'd', 2)", "", ""),
     ];
-    for (sql, how) in cases {
+    for (sql, typed, written) in cases {
         for end in ["contract people name", "abort people"] {
             let (tool, shell) = (Folder::new(), Folder::new());
             let (by_tool, by_shell) = (tool.made(sql), shell.made(sql));
-            let expand = format!("expand people full_name{how}");
+            let expand = format!("expand people full_name {typed}");
             words(&by_tool, &expand).done();
             words(&by_shell, &expand).done();
-            for phase in ["migrate-data name full_name", end] {
+            let migrate = format!("migrate-data name full_name {written}");
+            for phase in [migrate.as_str(), end] {
                 words(&by_tool, phase).done();
                 let script = words(&by_shell, &format!("plan {phase}")).done().stdout;
                 sqlite3(&by_shell, &script);
             }
-            execute(
-                &by_tool,
-                "UPDATE _changeover_history SET applied_at = ''; DELETE FROM _changeover_ledger_format",
-            );
-            execute(
-                &by_shell,
-                "UPDATE _changeover_history SET applied_at = ''; DELETE FROM _changeover_ledger_format",
-            );
+            for db in [&by_tool, &by_shell] {
+                execute(
+                    db,
+                    "UPDATE _changeover_history SET applied_at = ''; DELETE FROM _changeover_ledger_format;
+                     DELETE FROM _changeover_runs",
+                );
+            }
             assert_eq!(everything(&by_tool), everything(&by_shell), "{end}: {sql}");
             assert_eq!(texts(&by_shell, "PRAGMA integrity_check"), ["ok"]);
         }

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use rusqlite::types::Value as Sql;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -276,6 +277,15 @@ pub(crate) fn open(db: &Path) -> Connection {
 
 pub(crate) fn execute(db: &Path, sql: &str) {
     open(db).execute_batch(sql).unwrap();
+}
+
+/// The same with no trigger firing, so that the columns of a change fall out of step.
+pub(crate) fn execute_past_triggers(db: &Path, sql: &str) {
+    let connection = open(db);
+    connection
+        .set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)
+        .unwrap();
+    connection.execute_batch(sql).unwrap();
 }
 
 /// The first value of the first row.

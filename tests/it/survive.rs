@@ -476,15 +476,6 @@ survive! {
          INSERT INTO t SELECT i % 7, char(65 + i / 7), CASE i % 3 WHEN 0 THEN NULL ELSE i END FROM n";
 }
 
-/// All names of the rowid are taken, so that nothing can carry it over; but everything else stays.
-#[test]
-fn a_table_with_all_names_of_the_rowid_taken_survives() {
-    let file = File::of(
-        "CREATE TABLE t(rowid, _rowid_, oid, v UNIQUE); INSERT INTO t VALUES (3, 1, 2, 'a'), (1, 2, 3, NULL), (2, 3, 1, 'c')",
-    );
-    survives(&file, change("t", "v", "w"));
-}
-
 // Files.
 
 /// A table with most of what a table can have, and rows.
@@ -738,6 +729,8 @@ refuse! {
         "CREATE TABLE t(id INTEGER PRIMARY KEY, b, name AS (upper(b)))";
     a_stored_column_is_refused_as_source: "t", "name" => "full_name", NotSupported, ["generated", "name"],
         "CREATE TABLE t(id INTEGER PRIMARY KEY, b, name AS (upper(b)) STORED)";
+    a_table_with_all_names_of_the_rowid_taken_is_refused: "t", "v" => "w", NotSupported, ["cannot be told apart", "rowid"],
+        "CREATE TABLE t(rowid, _rowid_, oid, v UNIQUE); INSERT INTO t VALUES (3, 1, 2, 'a'), (1, 2, 3, NULL), (2, 3, 1, 'c')";
     a_name_of_the_rowid_is_refused_as_source: "t", "oid" => "name", NotSupported, ["oid"], "CREATE TABLE t(oid)";
     a_name_of_the_rowid_is_refused: "t", "name" => "rowid", NotSupported, ["rowid"],
         "CREATE TABLE t(name TEXT); INSERT INTO t VALUES ('a')";

@@ -25,8 +25,8 @@ pub use add::{Addition, TypeSource, add_column};
 pub use contract::{remove_new, rename_old, replace_old, text_without};
 pub use shadow::{SHADOW, Shadow};
 pub use standing::{added_since, with_columns};
-pub use sync::{NewApps, Synced, index_twins, synced};
-pub use trial::{Failure, Trial, check_expression};
+pub use sync::{NewApps, Synced, index_twins, synced, typed};
+pub use trial::{Trial, check_expression};
 
 /// A table and the two columns of a change on it.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -10,6 +10,7 @@ use crate::name::Name;
 use super::super::replica::Replica;
 use super::super::{Column, Kind, Object, Schema, Table, text};
 use super::Pair;
+use super::add::{TypeSource, definition};
 
 /// Who writes what while both columns are there.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -44,46 +45,49 @@ impl Synced {
     }
 }
 
-/// What the columns of a table are called while both of a change are written, and what they carry.
-struct Declared {
-    text: String,
-    default: Option<String>,
+/// The schema, and the table in it, in which the new column has the type of the old one, where expand, not knowing the old one, came to
+/// another. Only for a column in which no row holds a value yet, on a table whose text was `before`.
+pub fn typed(live: &Schema, before: &str, pair: &Pair) -> Result<(Schema, Table)> {
+    let table = &pair.table;
+    let now = Replica::of(&live.only(table))?.table(table)?;
+    let old = now.expect_column(&pair.old)?;
+    let text = with_new(live, before, pair, &old.declared_type, "")?;
+    let schema = live.clone().with_text(Kind::Table, table, &text);
+    let table = Replica::of(&schema.only_with_indexes(table))?.table(table)?;
+    Ok((schema, table))
 }
 
 /// Rehearses the text of the table for the time in which both columns are written.
 ///
-/// The new column gets the type, the collation and the constant default of the old one, where it is the old one
-/// under another name (not `replaces`), `before` is known, and no row `holds` a value in it yet. Where new
-/// applications leave the old column out, its NOT NULL gives way to a CHECK that a value stands in one of the two,
-/// and its CHECKs look at the column that was written.
+/// The new column gets the collation and the constant default of the old one, where it is the old one under another
+/// name (not `replaces`) and `before` is known. Where new applications leave the old column out, its NOT NULL gives
+/// way to a CHECK that a value stands in one of the two, and its CHECKs look at the column that was written.
 pub fn synced(
     live: &Schema,
     before: Option<&str>,
     pair: &Pair,
     replaces: bool,
     new_apps: NewApps,
-    is_empty: impl FnOnce() -> Result<bool>,
 ) -> Result<Synced> {
     let table = &pair.table;
     let replica = Replica::of(&live.only_with_indexes(table))?;
     let now = replica.table(table)?;
     let mut declared = Declared {
         text: replica.text(Kind::Table, table)?,
-        default: now
-            .column(&pair.new)
-            .map(|new| constant_default(&now, new))
-            .transpose()?
-            .flatten(),
+        of_old: constant_default(&now, now.expect_column(&pair.old)?)?,
+        of_new: None,
     };
-    if !replaces
-        && let Some(before) = before
-        && let Some(alike) = declared_alike(live, before, pair, &replica)?
-        && alike.text != declared.text
-        && is_empty()?
-    {
-        declared = alike;
+    if !replaces && let Some(before) = before {
+        declared.declare_alike(live, before, pair, &replica)?;
     }
     if new_apps == NewApps::WriteNew {
+        if declared.of_old.is_some() && now.is_unique_on(&pair.old) {
+            return Err(Error::NeedsBoth {
+                table: table.clone(),
+                old: pair.old.clone(),
+                reason: "rows without it would hold its default, and it is unique".to_owned(),
+            });
+        }
         declared.text = relaxed(live, &declared, pair, replaces)?;
     }
     let schema = live.clone().with_text(Kind::Table, table, &declared.text);
@@ -100,8 +104,71 @@ pub fn synced(
     Ok(Synced {
         schema,
         table: then,
-        default: declared.default,
+        default: declared.of_new,
     })
+}
+
+/// The text of a table with both columns, and what they hold where a statement leaves them out, as SQL; none
+/// for NULL.
+struct Declared {
+    text: String,
+    of_old: Option<String>,
+    of_new: Option<String>,
+}
+
+impl Declared {
+    /// Gives the new column the collation and the default of the old one.
+    fn declare_alike(
+        &mut self,
+        live: &Schema,
+        before: &str,
+        pair: &Pair,
+        replica: &Replica,
+    ) -> Result<()> {
+        let Pair { table, old, new } = pair;
+        let now = replica.table(table)?;
+        let mut constraints = Vec::new();
+        // An index of the application's is sorted by the collation that the column has.
+        let is_indexed = live.objects.iter().any(|object| {
+            object.is_part_of(table)
+                && object.kind == Kind::Index
+                && object
+                    .sql
+                    .as_deref()
+                    .is_some_and(|sql| text::says(sql, new))
+        });
+        if !is_indexed && let Some(collation) = replica.collation(table, old)? {
+            constraints.push(format!("COLLATE {collation}"));
+        }
+        // A default would collide with the row that really holds that value.
+        if !now.is_unique_on(old) {
+            self.of_new.clone_from(&self.of_old);
+            constraints.extend(self.of_old.iter().map(|value| format!("DEFAULT {value}")));
+        }
+        if !constraints.is_empty() {
+            let declared_type = &now.expect_column(new)?.declared_type;
+            self.text = with_new(live, before, pair, declared_type, &constraints.join(" "))?;
+        }
+        Ok(())
+    }
+}
+
+/// The text `before` with the new column, as SQLite adds it.
+fn with_new(
+    live: &Schema,
+    before: &str,
+    pair: &Pair,
+    declared_type: &str,
+    constraints: &str,
+) -> Result<String> {
+    let Pair { table, new, .. } = pair;
+    let narrow = live.only(table).with_text(Kind::Table, table, before);
+    let definition = definition(&narrow, table, declared_type, TypeSource::Column)?;
+    let replica = Replica::of(&narrow)?;
+    let words = [new.as_written(), definition, constraints.to_owned()];
+    let words: Vec<String> = words.into_iter().filter(|it| !it.is_empty()).collect();
+    replica.alter(table, &format!("ADD COLUMN {}", words.join(" ")))?;
+    replica.text(Kind::Table, table)
 }
 
 /// The texts of the indexes by which the new column is found as the old one is: one for each index of the table that
@@ -136,48 +203,6 @@ pub fn index_twins(
         sql: Some(sql),
     };
     Ok(texts.into_iter().map(twin).collect())
-}
-
-/// The table of the text `before`, and the new column in it declared as the old one is.
-fn declared_alike(
-    live: &Schema,
-    before: &str,
-    pair: &Pair,
-    replica: &Replica,
-) -> Result<Option<Declared>> {
-    let Pair { table, old, new } = pair;
-    if live.objects.iter().any(|object| {
-        object.is_part_of(table)
-            && object.kind == Kind::Index
-            && object
-                .sql
-                .as_deref()
-                .is_some_and(|sql| text::says(sql, new))
-    }) {
-        // An index is sorted by the collation that the column has.
-        return Ok(None);
-    }
-    let now = replica.table(table)?;
-    let old_column = now.expect_column(old)?;
-    let mut definition = vec![super::add::definition(
-        &live.only(table).with_text(Kind::Table, table, before),
-        table,
-        &old_column.declared_type,
-        super::add::TypeSource::Column,
-    )?];
-    if let Some(collation) = replica.collation(table, old)? {
-        definition.push(format!("COLLATE {collation}"));
-    }
-    let default = constant_default(&now, old_column)?;
-    definition.extend(default.iter().map(|value| format!("DEFAULT {value}")));
-    let narrow = Replica::of(&live.only(table).with_text(Kind::Table, table, before))?;
-    let definition = definition.join(" ");
-    let column = format!("ADD COLUMN {} {}", new.as_written(), definition.trim());
-    narrow.alter(table, column.trim_end())?;
-    Ok(Some(Declared {
-        text: narrow.text(Kind::Table, table)?,
-        default,
-    }))
 }
 
 /// The value of the column's default as SQL, where it is one and the same for every row and not NULL.
@@ -263,11 +288,15 @@ fn checks_of_the_written(
             table.as_str()
         )));
     }
-    let default = declared.default.as_deref();
-    let unset = match default {
-        Some(value) => format!("{new} IS NULL OR {new} COLLATE BINARY IS {value}"),
-        None => format!("{new} IS NULL"),
+    let left_out = |column: &Name, default: &Option<String>| match default {
+        Some(value) => format!("{column} COLLATE BINARY IS {value}"),
+        None => format!("{column} IS NULL"),
     };
+    let (no_old, no_new) = (
+        left_out(old, &declared.of_old),
+        left_out(new, &declared.of_new),
+    );
+    let (has_old, has_new) = (format!("NOT ({no_old})"), format!("NOT ({no_new})"));
     let mut splices = Vec::new();
     for ((range, was), is) in here.into_iter().zip(there).zip(then) {
         let (was, is) = (&before[was], &renamed[is]);
@@ -275,16 +304,18 @@ fn checks_of_the_written(
             continue;
         }
         let of_old = &text[range.clone()];
-        let replaced = if replaces {
-            format!("{old} IS NULL AND {new} IS NOT NULL OR ({of_old})")
+        let check = if replaces {
+            format!("{no_old} AND {has_new} OR ({of_old})")
         } else if stands_alone(&narrow, table, new, is)? {
-            format!("({old} IS NULL AND {new} IS NOT NULL OR ({of_old})) AND ({unset} OR ({is}))")
+            format!(
+                "({no_old} AND {has_new} OR ({of_old})) AND ({no_new} OR {new} IS NULL AND {has_old} OR ({is}))"
+            )
         } else {
             format!(
-                "CASE WHEN {unset} THEN ({of_old}) WHEN {old} IS NULL THEN ({is}) ELSE ({of_old}) OR ({is}) END"
+                "CASE WHEN {no_new} THEN ({of_old}) WHEN {no_old} THEN ({is}) ELSE ({of_old}) OR ({is}) END"
             )
         };
-        splices.push((range, replaced));
+        splices.push((range, check));
     }
     Ok(text::spliced(text, &splices))
 }

@@ -1,15 +1,15 @@
 //! Rows written on a replica as old and new applications will write them.
 
 use rusqlite::Connection;
-use rusqlite::types::Value;
+use rusqlite::types::{Value, ValueRef};
 
 use crate::database::{Statement, literal};
 use crate::error::{Error, Result};
 use crate::name::Name;
 
-use super::super::replica::Replica;
+use super::super::replica::{Outcome, Replica};
 use super::super::{Key, Schema, Table};
-use super::Pair;
+use super::{NewApps, Pair};
 
 /// How many rows are taken from each end of the table.
 const SAMPLES: usize = 10;
@@ -45,55 +45,46 @@ pub struct Trial<'a> {
     pub up: String,
 }
 
-/// What went wrong with a row that the table takes today.
-#[derive(Debug)]
-pub enum Failure {
-    /// It cannot be written without the old column.
-    WithoutOld(String),
-    /// It cannot be written without the new column.
-    WithoutNew(String),
-}
-
 impl Trial<'_> {
-    /// Writes rows of the table, and such with values at the edges of what there is, without the one column and
-    /// without the other. Only what the table takes today counts.
-    pub fn run(&self, file: &Connection) -> Result<Option<Failure>> {
+    /// Writes rows of the table, and such with values at the edges of what there is, as old and as new applications
+    /// will write them. Returns what stands against the first that would not come to the same as today.
+    pub fn run(&self, file: &Connection, new_apps: NewApps) -> Result<Option<String>> {
         let (control, replica) = (Replica::of(self.before)?, Replica::of(self.synced)?);
         for trigger in &self.triggers {
             replica.execute(trigger)?;
         }
+        let Pair { old, new, .. } = self.pair;
         let table = control.table(&self.pair.table)?;
         for row in self.rows(file, &table)? {
-            if control
-                .try_out(&insert(&table, &row, &self.pair.new))?
-                .is_err()
-            {
+            let today = control.try_out(&insert(&table, &row, new))?;
+            let written = replica.try_out(&insert(&table, &row, new))?;
+            if let Some(reason) = today.turned_into(&written) {
+                return Ok(Some(format!("an old application's row: {reason}")));
+            }
+            if new_apps == NewApps::WriteBoth || today != Outcome::Inserted {
                 continue;
             }
-            let Pair { old, new, .. } = self.pair;
-            if let Err(reason) = replica.try_out(&insert(&table, &row, new))? {
-                return Ok(Some(Failure::WithoutNew(reason)));
-            }
-            let Some((_, value)) = row.iter().find(|(column, _)| column == old) else {
-                continue;
-            };
-            let raised = format!("(SELECT {} FROM (SELECT {value} AS {old}))", self.up);
-            let without_old: Vec<(Name, String)> = row
-                .iter()
-                .filter(|(column, _)| column != new)
-                .map(|(column, value)| {
-                    if column == old {
-                        (new.clone(), raised.clone())
-                    } else {
-                        (column.clone(), value.clone())
-                    }
-                })
-                .collect();
-            if let Err(reason) = replica.try_out(&insert(&table, &without_old, old))? {
-                return Ok(Some(Failure::WithoutOld(reason)));
+            let written = replica.try_out(&insert(&table, &self.raised(&row), old))?;
+            if let Some(reason) = today.turned_into(&written) {
+                return Ok(Some(reason));
             }
         }
         Ok(None)
+    }
+
+    /// The row with the value of the old column in the new one.
+    fn raised(&self, row: &[(Name, String)]) -> Vec<(Name, String)> {
+        let Pair { old, new, .. } = self.pair;
+        let others = row.iter().filter(|(column, _)| column != new);
+        let moved = |(column, value): &(Name, String)| {
+            if column == old {
+                let raised = format!("(SELECT {} FROM (SELECT {value} AS {old}))", self.up);
+                (new.clone(), raised)
+            } else {
+                (column.clone(), value.clone())
+            }
+        };
+        others.map(moved).collect()
     }
 
     /// Rows as columns and SQL values: some of the table's, and these with other values in the old column.
@@ -113,7 +104,7 @@ impl Trial<'_> {
                 let values = columns
                     .iter()
                     .enumerate()
-                    .map(|(at, column)| Ok((column.clone(), literal(&row.get::<_, Value>(at)?))));
+                    .map(|(at, column)| Ok((column.clone(), written(row.get_ref(at)?))));
                 rows.push(values.collect::<Result<Vec<_>>>()?);
             }
         }
@@ -125,6 +116,17 @@ impl Trial<'_> {
             rows.push(row);
         }
         Ok(rows)
+    }
+}
+
+/// A value as SQL, whatever bytes a text is made of.
+fn written(value: ValueRef<'_>) -> String {
+    match (value, Value::try_from(value)) {
+        (_, Ok(value)) => literal(&value),
+        (ValueRef::Text(bytes), Err(_)) => {
+            format!("CAST({} AS TEXT)", literal(&Value::Blob(bytes.to_vec())))
+        }
+        (_, Err(_)) => "NULL".to_owned(),
     }
 }
 
