@@ -6,12 +6,12 @@ use crate::error::Result;
 
 use super::Database;
 
-/// Frames after which the log is moved while others write. Applications do so at 1,000, in a commit of theirs,
-/// which would then wait for what is our work.
-const AMONG_OTHERS: u32 = 800;
+/// From how many frames on the log is moved in a gap. Applications do so at 1,000, in a commit of theirs, which would
+/// then wait for what is our work.
+const IN_GAP: u32 = 800;
 
-/// How far the log grows before it is moved while nobody else writes, in KiB: each move waits for the disk.
-const ALONE_KIB: u32 = 16 * 1024;
+/// How far the log grows before it is moved at any time, in KiB: each move waits for the disk.
+const LONG_KIB: u32 = 16 * 1024;
 
 /// How far the log may have grown for us to write on, in KiB. What a turn adds and others write meanwhile comes on
 /// top, and 32 MiB are to hold it all.
@@ -20,9 +20,9 @@ const FULL_KIB: u32 = 24 * 1024;
 /// The write-ahead log of a file. For as long as this lives, commits of ours do not move it.
 pub(super) struct Log<'a> {
     database: &'a Database,
-    /// Where it is moved among others, where it is moved alone, and where it is full, in frames.
-    among_others: u32,
-    alone: u32,
+    /// From how many frames on it is moved in a gap, is moved at any time, and is full.
+    in_gap: u32,
+    long: u32,
     full: u32,
     /// Where our commits would move it else.
     automatic: i64,
@@ -63,8 +63,8 @@ impl<'a> Log<'a> {
         let frames = |kib: u32| kib * 1024 / page;
         let log = Self {
             database,
-            among_others: AMONG_OTHERS.min(frames(ALONE_KIB)),
-            alone: frames(ALONE_KIB),
+            in_gap: IN_GAP.min(frames(LONG_KIB)),
+            long: frames(LONG_KIB),
             full: frames(FULL_KIB),
             automatic: pragma("wal_autocheckpoint")?,
         };
@@ -73,24 +73,20 @@ impl<'a> Log<'a> {
     }
 
     /// Moves the log into the file if it is long enough for that, and returns how long the write lock may have been
-    /// held for it. Best called while the lock is to be free in any case.
+    /// held for it. While the lock is to be free in any case, as `is_gap` says, a shorter log is long enough.
     ///
     /// Where others write all the time, something of the log is always left, and it would grow on and on; the last
     /// few frames are then moved under the lock. Where a reader is in the way, that would be to no avail.
-    pub(super) fn tend(&self, is_alone: bool) -> Result<Option<Duration>> {
-        let due = if is_alone {
-            self.alone
-        } else {
-            self.among_others
-        };
+    pub(super) fn tend(&self, is_gap: bool) -> Result<Option<Duration>> {
+        let due = if is_gap { self.in_gap } else { self.long };
         let mut length = self.checkpoint(Checkpoint::Noop)?;
         if length.frames < due {
             return Ok(None);
         }
-        if length.behind >= self.among_others {
+        if length.behind >= self.in_gap {
             length = self.checkpoint(Checkpoint::Passive)?;
         }
-        if length.behind == 0 || length.behind >= self.among_others {
+        if length.behind == 0 || length.behind >= self.in_gap {
             return Ok(None);
         }
         let started = Instant::now();

@@ -6,8 +6,8 @@ use std::time::Duration;
 /// and its second take together, so that who finds the lock taken has it 3 ms later.
 const SHORT: Duration = Duration::from_millis(2);
 
-/// How long a turn may hold it while nobody else writes. Longer ones were no faster.
-const LONG: Duration = Duration::from_millis(25);
+/// How long a turn may hold it while nobody else writes. Longer ones are no faster.
+const LONG: Duration = Duration::from_millis(10);
 
 /// How long the lock stays free between two turns while others write. Without a gap a waiting writer, who looks
 /// after 1, 2, 5, 10, 15 … ms, would miss the moment in which it is free again and again.
@@ -181,7 +181,7 @@ mod tests {
         pace.look(false, ms(1));
         assert!(pace.is_alone());
         assert_eq!(pace.gap(), Duration::ZERO);
-        assert_eq!(turns(&mut pace, 4, 4), [1000, 2000, 4000, 6250]);
+        assert_eq!(turns(&mut pace, 4, 4), [1000, 2000, 2500, 2500]);
     }
 
     #[test]
@@ -193,7 +193,7 @@ mod tests {
     fn the_first_sign_of_another_writer_brings_the_manners_back() {
         let mut pace = Pace::new(10_000, QUIET_AT_FIRST);
         turns(&mut pace, 9, 4);
-        assert_eq!(pace.rows(), 6250);
+        assert_eq!(pace.rows(), 2500);
         pace.look(true, ms(1));
         assert_eq!((pace.rows(), pace.gap()), (500, GAP));
     }

@@ -127,7 +127,7 @@ impl<'a> Turns<'a> {
 
     fn tend_log(&mut self) -> Result<()> {
         let Some(log) = &self.log else { return Ok(()) };
-        if let Some(held) = log.tend(self.pace.is_alone())? {
+        if let Some(held) = log.tend(!self.pace.gap().is_zero())? {
             self.holds.add(held);
         }
         Ok(())
