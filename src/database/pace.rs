@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-/// How long a turn should hold the write lock while others write too: less than the first step of SQLite's back-off
-/// and its second take together, so that who finds the lock taken has it 3 ms later.
-const SHORT: Duration = Duration::from_millis(2);
+/// How long a turn should hold the write lock while others write too: not longer than the first step of SQLite's
+/// back-off, so that who finds the lock taken has it a millisecond later.
+const SHORT: Duration = Duration::from_millis(1);
 
 /// How long a turn may hold it while nobody else writes. Longer ones are no faster.
 const LONG: Duration = Duration::from_millis(10);
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn among_others_turns_are_short_and_gaps_long() {
         let mut pace = Pace::new(10_000, Duration::ZERO);
-        assert_eq!(turns(&mut pace, 3, 4), [1024, 500, 500]);
+        assert_eq!(turns(&mut pace, 3, 4), [1024, 250, 250]);
         assert_eq!(pace.gap(), GAP);
     }
 
@@ -160,16 +160,16 @@ mod tests {
     fn turns_grow_step_by_step() {
         let mut pace = Pace::new(10_000, Duration::ZERO);
         turns(&mut pace, 2, 100);
-        assert_eq!(turns(&mut pace, 4, 0), [20, 40, 80, 160]);
+        assert_eq!(turns(&mut pace, 4, 0), [10, 20, 40, 80]);
     }
 
     #[test]
     fn one_slow_turn_halves_the_pace_and_no_more() {
         let mut pace = Pace::new(10_000, Duration::ZERO);
         turns(&mut pace, 3, 2);
-        assert_eq!(pace.rows(), 1000);
+        assert_eq!(pace.rows(), 500);
         turns(&mut pace, 1, 6);
-        assert_eq!(turns(&mut pace, 4, 2), [500, 666, 800, 888]);
+        assert_eq!(turns(&mut pace, 4, 2), [250, 333, 400, 444]);
     }
 
     #[test]
@@ -181,7 +181,7 @@ mod tests {
         pace.look(false, ms(1));
         assert!(pace.is_alone());
         assert_eq!(pace.gap(), Duration::ZERO);
-        assert_eq!(turns(&mut pace, 4, 4), [1000, 2000, 2500, 2500]);
+        assert_eq!(turns(&mut pace, 4, 4), [500, 1000, 2000, 2500]);
     }
 
     #[test]
@@ -195,7 +195,7 @@ mod tests {
         turns(&mut pace, 9, 4);
         assert_eq!(pace.rows(), 2500);
         pace.look(true, ms(1));
-        assert_eq!((pace.rows(), pace.gap()), (500, GAP));
+        assert_eq!((pace.rows(), pace.gap()), (250, GAP));
     }
 
     #[test]

@@ -22,8 +22,8 @@ const LOOK_AT_LOG: Duration = Duration::from_millis(10);
 /// How long the work is held up before that is told, and how often it is told.
 const LONG: Duration = Duration::from_secs(1);
 
-/// Takes turns with whoever else writes to the file: holds the write lock for about 2 ms, and leaves it free for 10 ms;
-/// while nobody else writes, it works at full speed.
+/// Takes turns with whoever else writes to the file: holds the write lock for about a millisecond, and leaves it free for
+/// ten; while nobody else writes, it works at full speed.
 ///
 /// The turns are what is durable: each is committed before the next begins, and in a file with a write-ahead log a
 /// power cut may take back the last of them.
@@ -87,7 +87,7 @@ impl<'a> Turns<'a> {
     ) -> Result<Option<T>> {
         self.tend_log()?;
         self.await_room(observer)?;
-        thread::sleep(self.pace.gap().saturating_sub(self.free_since.elapsed()));
+        self.leave_gap();
         self.database.set_up(foreign_keys, Durability::Later)?;
         let was_taken = self.lock(observer)?;
         let locked = Instant::now();
@@ -125,10 +125,20 @@ impl<'a> Turns<'a> {
         Ok(())
     }
 
+    /// Leaves the lock free for as long as manners ask.
+    fn leave_gap(&self) {
+        thread::sleep(self.pace.gap().saturating_sub(self.free_since.elapsed()));
+    }
+
+    /// Keeps the log short. What of that needs the lock is a turn of its own.
     fn tend_log(&mut self) -> Result<()> {
         let Some(log) = &self.log else { return Ok(()) };
-        if let Some(held) = log.tend(!self.pace.gap().is_zero())? {
-            self.holds.add(held);
+        if log.tend(!self.pace.gap().is_zero())? {
+            self.leave_gap();
+            let started = Instant::now();
+            log.restart()?;
+            self.holds.add(started.elapsed());
+            self.free_since = Instant::now();
         }
         Ok(())
     }
