@@ -7,6 +7,8 @@
 // The table is what this program is for; how far it has come goes beside it.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod traffic;
+
 use std::error::Error;
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -66,7 +68,11 @@ const PARTS: [&str; 4] = ["expand", "migrate data", "contract", "open and close"
 const MIB: f64 = 1024.0;
 
 fn main() -> Outcome<()> {
-    let Some(sizes) = Sizes::asked(std::env::args().skip(1))? else {
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if(|it| it == traffic::WRITER).is_some() {
+        return traffic::write(arguments);
+    }
+    let Some(sizes) = Sizes::asked(arguments)? else {
         println!("{USAGE}");
         return Ok(());
     };
@@ -81,18 +87,29 @@ fn main() -> Outcome<()> {
     if sizes.wants("memory") {
         peak_memory(&sizes, folder.path(), &mut table)?;
     }
+    if sizes.wants("traffic") {
+        traffic::under_traffic(&sizes, folder.path(), &mut table)?;
+    }
+    if sizes.wants("alone") {
+        traffic::alone(&sizes, folder.path(), &mut table)?;
+    }
+    if sizes.wants("growth") {
+        traffic::growth(&sizes, folder.path(), &mut table)?;
+    }
     println!("{}", table.printed());
     Ok(())
 }
 
 const USAGE: &str = "\
-cargo bench --bench change -- [--quick] [--rows N] [--runs N] [change] [messages] [memory]
+cargo bench --bench change -- [--quick] [--rows N] [--runs N] [GROUP]...
 
   --quick   small tables and few runs: to see that it works, not how fast
-  --rows N  rows of the whole change (1000000)
+  --rows N  rows of the whole change, and of a migration under traffic or alone (1000000)
   --runs N  pairs of runs of the whole change (5); the three messages run ten times as often
-  change, messages, memory
-            only these; else all of them";
+  GROUP     change, messages, memory, traffic, alone or growth; else all of them";
+
+/// What can be asked for alone.
+const GROUPS: [&str; 6] = ["change", "messages", "memory", "traffic", "alone", "growth"];
 
 /// How much is to be measured.
 struct Sizes {
@@ -100,6 +117,7 @@ struct Sizes {
     runs: usize,
     few_rows: u32,
     many_rows: u32,
+    quick: bool,
     only: Vec<String>,
 }
 
@@ -111,6 +129,7 @@ impl Sizes {
             runs: 5,
             few_rows: 100_000,
             many_rows: 5_000_000,
+            quick: false,
             only: Vec::new(),
         };
         while let Some(argument) = arguments.next() {
@@ -123,11 +142,12 @@ impl Sizes {
                     sizes.runs = 1;
                     sizes.few_rows = 50_000;
                     sizes.many_rows = 100_000;
+                    sizes.quick = true;
                 }
                 // Cargo says so to every benchmark.
                 "--bench" => {}
                 "--help" | "-h" => return Ok(None),
-                "change" | "messages" | "memory" => sizes.only.push(argument),
+                group if GROUPS.contains(&group) => sizes.only.push(argument),
                 _ => return Err(format!("unknown argument {argument}\n{USAGE}").into()),
             }
         }
@@ -341,8 +361,14 @@ fn converse(child: &mut Child) -> Outcome<f64> {
         }
     }
     // The input is still open, so that the process is still there to be asked.
-    let status = fs::read_to_string(format!("/proc/{}/status", child.id()))?;
+    let peak = peak_so_far(child);
     drop(input);
+    peak
+}
+
+/// `VmHWM` of a process, in MiB.
+fn peak_so_far(child: &Child) -> Outcome<f64> {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id()))?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     let kib = peak.and_then(|it| it.trim().strip_suffix(" kB"));
     Ok(kib.ok_or("no VmHWM")?.parse::<f64>()? / MIB)
@@ -453,6 +479,63 @@ impl Table {
             String::new(),
             format!("≤ {SAME:.1}, {MOST:.0} MiB"),
             verdict(ratio <= SAME && many.max(few) <= MOST),
+        ]);
+    }
+
+    /// A duration with us and one without us.
+    fn beside(&mut self, what: String, ours: Duration, peer: Duration, target: Option<Duration>) {
+        let (ours, peer) = (ours.as_secs_f64(), peer.as_secs_f64());
+        let target = target.map(|it| it.as_secs_f64());
+        self.rows.push([
+            what,
+            spoken(ours),
+            spoken(peer),
+            format!("{:.2}", ours / peer),
+            String::new(),
+            target.map_or(String::new(), |target| format!("≤ {}", spoken(target))),
+            target.map_or(String::new(), |target| verdict(ours <= target)),
+        ]);
+    }
+
+    /// A duration of ours.
+    fn within(&mut self, what: String, ours: Duration, target: Option<Duration>) {
+        let none = String::new;
+        let met = |target| verdict(ours <= target);
+        self.rows.push([
+            what,
+            spoken(ours.as_secs_f64()),
+            none(),
+            none(),
+            none(),
+            target.map_or(none(), |it| format!("≤ {}", spoken(it.as_secs_f64()))),
+            target.map_or(none(), met),
+        ]);
+    }
+
+    /// Sizes in MiB.
+    fn size(&mut self, what: String, ours: f64, peer: f64, target: f64) {
+        self.rows.push([
+            what,
+            format!("{ours:.1} MiB"),
+            format!("{peer:.1} MiB"),
+            String::new(),
+            String::new(),
+            format!("≤ {target:.0} MiB"),
+            verdict(ours <= target),
+        ]);
+    }
+
+    /// How often something went wrong with us and without us, which it never should.
+    fn counts(&mut self, what: String, [ours, peer]: [String; 2], is_none: bool) {
+        let none = String::new;
+        self.rows.push([
+            what,
+            ours,
+            peer,
+            none(),
+            none(),
+            "none".to_owned(),
+            verdict(is_none),
         ]);
     }
 
