@@ -7,7 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::changeover::Reply;
 use crate::error::Error;
-use crate::event::Event;
+use crate::event::{Event, Holds, Obstacle};
 use crate::json;
 
 /// Writes what a command says.
@@ -66,6 +66,12 @@ impl Printer {
             }
             Event::BatchDone { passed, .. } => self.bar.set_position(*passed),
             Event::PhaseDone { .. } => self.bar.finish_and_clear(),
+            Event::BackfillDone { holds } if holds.turns > 1 => self.remark(&locks(holds)),
+            // Once a second would be too much to read of a long wait.
+            Event::Waiting { on, so_far } if so_far.as_secs().is_power_of_two() => {
+                let seconds = so_far.as_secs();
+                self.remark(&format!("waiting for {seconds} s: {}", reason(*on)));
+            }
             Event::BackfillStarted { .. }
             | Event::BackfillDone { .. }
             | Event::Waiting { .. }
@@ -79,6 +85,22 @@ impl Printer {
         self.bar.suspend(|| {
             let _ = writeln!(io::stderr().lock(), "{text}");
         });
+    }
+}
+
+/// How long the write lock was held, in words.
+fn locks(holds: &Holds) -> String {
+    let Holds { p50, p99, max, .. } = holds;
+    format!("locks held: p50 {p50:.1?}, p99 {p99:.1?}, max {max:.1?}")
+}
+
+/// Why the work waits.
+fn reason(on: Obstacle) -> &'static str {
+    match on {
+        Obstacle::Lock => "another connection holds the write lock",
+        Obstacle::FullLog => {
+            "the write-ahead log is full, and another connection still reads from it"
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The write-ahead log while we write much: we move it into the file ourselves, outside of the write lock.
 
+use std::time::Duration;
+
 use crate::error::Result;
 
 use super::Database;
@@ -15,6 +17,9 @@ const LONG_KIB: u32 = 16 * 1024;
 /// How far the log may have grown for us to write on, in KiB. What a turn adds and others write meanwhile comes on
 /// top, and 32 MiB are to hold it all.
 const FULL_KIB: u32 = 24 * 1024;
+
+/// How long a restart waits for the lock, and then for those who still read from the log: no longer than a short read.
+const PATIENCE: Duration = Duration::from_millis(5);
 
 /// The write-ahead log of a file. For as long as this lives, commits of ours do not move it.
 pub(super) struct Log<'a> {
@@ -44,7 +49,7 @@ enum Checkpoint {
     Noop,
     /// As far as nobody is held up.
     Passive,
-    /// To the end, under the write lock; who writes next begins the log anew. It waits for nobody.
+    /// To the end, under the write lock; who writes next begins the log anew.
     Restart,
 }
 
@@ -78,37 +83,47 @@ impl<'a> Log<'a> {
     /// Where a reader keeps most of it from being moved, a restart would be to no avail.
     pub(super) fn tend(&self, is_gap: bool) -> Result<bool> {
         let due = if is_gap { self.in_gap } else { self.long };
-        let mut length = self.checkpoint(Checkpoint::Noop)?;
+        let length = self.checkpoint(Checkpoint::Noop)?;
         if length.frames < due {
             return Ok(false);
         }
-        if length.behind >= self.in_gap {
-            self.checkpoint(Checkpoint::Passive)?;
-            length = self.checkpoint(Checkpoint::Noop)?;
-        }
-        Ok((1..self.in_gap).contains(&length.behind))
+        let behind = if length.behind < self.in_gap {
+            length.behind
+        } else {
+            self.move_along()?
+        };
+        Ok((1..self.in_gap).contains(&behind))
     }
 
-    /// Moves what is left under the write lock, if it is free, so that the next write begins the log anew.
-    pub(super) fn restart(&self) -> Result<()> {
-        self.checkpoint(Checkpoint::Restart).map(drop)
+    /// Whether there is no room for another turn before the log is begun anew.
+    pub(super) fn is_full(&self) -> Result<bool> {
+        Ok(self.checkpoint(Checkpoint::Noop)?.frames >= self.full)
     }
 
-    /// Whether there is room for another turn: the log is not full, or will be begun anew.
-    pub(super) fn has_room(&self) -> Result<bool> {
-        let has_room = |length: Length| length.frames < self.full;
-        Ok(has_room(self.checkpoint(Checkpoint::Noop)?)
-            || has_room(self.checkpoint(Checkpoint::Passive)?)
-            || !self.checkpoint(Checkpoint::Restart)?.is_busy)
+    /// Moves a full log as far as it can be without holding up anybody. Returns whether [`Log::restart`] may do the
+    /// rest; where a reader keeps most of the log from being moved, it would wait for him under the lock.
+    pub(super) fn empty(&self) -> Result<bool> {
+        Ok(self.move_along()? < self.in_gap)
+    }
+
+    /// Moves the log as far as nobody is held up, and returns how much is left that somebody reads or has just written.
+    fn move_along(&self) -> Result<u32> {
+        self.checkpoint(Checkpoint::Passive)?;
+        Ok(self.checkpoint(Checkpoint::Noop)?.behind)
+    }
+
+    /// Moves what is left under the write lock, and returns whether the next write begins the log anew.
+    pub(super) fn restart(&self) -> Result<bool> {
+        Ok(!self.checkpoint(Checkpoint::Restart)?.is_busy)
     }
 
     fn checkpoint(&self, checkpoint: Checkpoint) -> Result<Length> {
-        let sql = match checkpoint {
-            Checkpoint::Noop => "PRAGMA main.wal_checkpoint(NOOP)",
-            Checkpoint::Passive => "PRAGMA main.wal_checkpoint(PASSIVE)",
-            Checkpoint::Restart => "PRAGMA main.wal_checkpoint(RESTART)",
+        let (sql, patience) = match checkpoint {
+            Checkpoint::Noop => ("PRAGMA main.wal_checkpoint(NOOP)", Duration::ZERO),
+            Checkpoint::Passive => ("PRAGMA main.wal_checkpoint(PASSIVE)", Duration::ZERO),
+            Checkpoint::Restart => ("PRAGMA main.wal_checkpoint(RESTART)", PATIENCE),
         };
-        let length = self.database.without_waiting(|connection| {
+        let length = self.database.waiting(patience, |connection| {
             connection.prepare_cached(sql)?.query_row([], |row| {
                 // -1 where another connection is at it, and where there is no log any more.
                 let [frames, moved] = [row.get::<_, i64>(1)?, row.get::<_, i64>(2)?];

@@ -203,12 +203,13 @@ impl Database {
         Ok(())
     }
 
-    /// Does something that fails where another connection is in the way, whatever the busy timeout.
-    fn without_waiting<T>(
+    /// Does something that waits for other connections for so long, whatever the busy timeout.
+    fn waiting<T>(
         &self,
+        patience: Duration,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
-        self.connection.busy_timeout(Duration::ZERO)?;
+        self.connection.busy_timeout(patience)?;
         let outcome = work(&self.connection);
         self.connection.busy_timeout(self.busy_timeout)?;
         outcome

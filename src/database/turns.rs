@@ -16,8 +16,8 @@ use super::{Database, Durability, ForeignKeys};
 /// How often we look whether the lock is free: often enough to catch the moment between two other writers.
 const LOOK: Duration = Duration::from_micros(500);
 
-/// How often we look whether a full log can be begun anew.
-const LOOK_AT_LOG: Duration = Duration::from_millis(10);
+/// How often we look whether a full log can be begun anew, which may hold the lock for a tenth of that time.
+const LOOK_AT_LOG: Duration = Duration::from_millis(50);
 
 /// How long the work is held up before that is told, and how often it is told.
 const LONG: Duration = Duration::from_secs(1);
@@ -132,24 +132,39 @@ impl<'a> Turns<'a> {
 
     /// Keeps the log short. What of that needs the lock is a turn of its own.
     fn tend_log(&mut self) -> Result<()> {
+        let is_gap = !self.pace.gap().is_zero();
         let Some(log) = &self.log else { return Ok(()) };
-        if log.tend(!self.pace.gap().is_zero())? {
+        if log.tend(is_gap)? {
             self.leave_gap();
-            let started = Instant::now();
-            log.restart()?;
-            self.holds.add(started.elapsed());
-            self.free_since = Instant::now();
+            self.restart_log()?;
         }
         Ok(())
     }
 
-    fn await_room(&self, observer: &mut Observer<'_>) -> Result<()> {
-        let Some(log) = &self.log else { return Ok(()) };
+    fn await_room(&mut self, observer: &mut Observer<'_>) -> Result<()> {
         let mut wait = Wait::on(Obstacle::FullLog);
-        while !log.has_room()? {
+        while let Some(log) = &self.log
+            && log.is_full()?
+        {
+            if log.empty()? && self.restart_log()? {
+                break;
+            }
             wait.sleep(LOOK_AT_LOG, observer)?;
         }
         Ok(())
+    }
+
+    /// Has the log begun anew, and returns whether that succeeded. It counts as a turn, however much of its time it
+    /// waited for the lock.
+    fn restart_log(&mut self) -> Result<bool> {
+        let Some(log) = &self.log else {
+            return Ok(true);
+        };
+        let started = Instant::now();
+        let outcome = log.restart();
+        self.holds.add(started.elapsed());
+        self.free_since = Instant::now();
+        outcome
     }
 
     /// Begins a transaction that has the write lock, and returns whether somebody else had it first.
@@ -157,9 +172,9 @@ impl<'a> Turns<'a> {
         let mut was_taken = false;
         let mut wait = Wait::on(Obstacle::Lock);
         let outcome = loop {
-            let begun = self
-                .database
-                .without_waiting(|connection| connection.execute_batch("BEGIN IMMEDIATE"));
+            let begun = self.database.waiting(Duration::ZERO, |connection| {
+                connection.execute_batch("BEGIN IMMEDIATE")
+            });
             match begun.map_err(Error::from) {
                 Err(Error::Busy) if wait.so_far() < self.database.busy_timeout => {
                     was_taken = true;

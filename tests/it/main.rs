@@ -19,3 +19,4 @@ mod process;
 mod property;
 mod support;
 mod survive;
+mod turns;
