@@ -156,6 +156,9 @@ fn migrated(changeover: &mut Changeover) -> Outcome<Holds> {
         to: "full_name".into(),
         table: Some("users".into()),
         winner: None,
+        up: None,
+        down: None,
+        write_both: false,
         expand: false,
     });
     let mut found = Holds::default();

@@ -101,6 +101,8 @@ fn reason(on: Obstacle) -> &'static str {
         Obstacle::FullLog => {
             "the write-ahead log is full, and another connection still reads from it"
         }
+        Obstacle::Runner => "another changeover is at work on this change",
+        Obstacle::Pause => "somebody has paused it",
     }
 }
 

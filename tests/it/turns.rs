@@ -341,6 +341,9 @@ fn told(file: &File, batch_rows: u32, mut application: impl FnMut(usize)) -> Vec
         to: "new".into(),
         table: Some("t".into()),
         winner: None,
+        up: None,
+        down: None,
+        write_both: false,
         expand: false,
     });
     let mut events = Vec::new();
