@@ -343,7 +343,7 @@ fn told(file: &File, batch_rows: u32, mut application: impl FnMut(usize)) -> Vec
         winner: None,
         up: None,
         down: None,
-        write_both: false,
+        write_both: true,
         expand: false,
     });
     let mut events = Vec::new();
