@@ -220,10 +220,10 @@ fn migration(found: &Found<'_>, change: &Change, asked: &MigrateData) -> Result<
         change: change.id,
         live: found.live,
         begun,
-        synced,
         agreement: &copied,
         following: SyncTriggers::following(change.id, &copied),
-        triggers: SyncTriggers::both_ways(change.id, &kept, Some(&noted)),
+        triggers: SyncTriggers::both_ways(change.id, &kept, &synced.promises, Some(&noted)),
+        synced,
         indexes,
         winner: asked.winner,
         warnings: Vec::new(),
@@ -311,7 +311,7 @@ impl Found<'_> {
                 check_expression(expression, column, declared_type)?;
             }
         }
-        let triggers = SyncTriggers::both_ways(0, agreement, None);
+        let triggers = SyncTriggers::both_ways(0, agreement, &synced.promises, None);
         let triggers = triggers.objects();
         let trial = Trial {
             before: &self.standing.schema,

@@ -23,7 +23,7 @@ use crate::ledger::{self, Change, Entry, Expressions, Ledger};
 use crate::name::Name;
 use crate::plan::{Agreement, Mapping, Path, Plan};
 use crate::request::Request;
-use crate::schema::{Pair, Schema, Synced, Table};
+use crate::schema::{Pair, Schema, Table, default_of};
 
 pub use reply::Reply;
 pub use status::{ChangeStatus, Status};
@@ -245,9 +245,9 @@ impl View<'_> {
             old: old.clone(),
             new: change.new.clone(),
         };
-        let synced = Synced::standing(&self.schema, &table.name, &change.new)?;
-        let mapping = mapping(&synced.table, &pair, change.expressions.as_ref())?;
-        Ok(agreement(&synced.table, &pair, mapping, synced.default))
+        let default = default_of(&self.schema, &table.name, &change.new)?;
+        let mapping = mapping(table, &pair, change.expressions.as_ref())?;
+        Ok(agreement(table, &pair, mapping, default))
     }
 
     fn table_of(&self, entry: &Entry) -> Name {

@@ -15,7 +15,7 @@ use rusqlite::types::Value;
 
 use crate::database::{Statement, literal};
 use crate::name::Name;
-use crate::schema::{Key, Kind, Object, Pair};
+use crate::schema::{Key, Kind, Object, Pair, Promise};
 
 use super::agreement::other;
 use super::{Agreement, Step};
@@ -58,30 +58,31 @@ impl SyncTriggers {
     }
 
     /// The triggers that keep both columns in step. `noted` is an UPDATE with a WHERE that notes an application
-    /// which wrote the old column alone, if that is to be noted.
+    /// which wrote the old column alone, if that is to be noted; a `promise` that a statement breaks is refused here.
     #[must_use]
-    pub fn both_ways(change: i64, agreement: &Agreement, noted: Option<&str>) -> Self {
+    pub fn both_ways(
+        change: i64,
+        agreement: &Agreement,
+        promises: &[Promise],
+        noted: Option<&str>,
+    ) -> Self {
         let Pair { old, new, .. } = &agreement.pair;
         let default = agreement.default.as_deref().unwrap_or("NULL");
         let (is_new, was_new) = (format!("NEW.{new}"), format!("OLD.{new}"));
         let (is_old, was_old) = (format!("NEW.{old}"), format!("OLD.{old}"));
-        let inserted = Body {
-            by_new: other(&new.to_string(), default),
-            by_old: format!("NOT {}", other(&is_new, default)),
+        let inserted = Direction {
+            by_new: other(&is_new, default),
+            by_old: "TRUE".to_owned(),
         };
-        let updated = Body {
+        let updated = Direction {
             by_new: other(&is_new, &was_new),
-            by_old: format!(
-                "NOT {} AND {}",
-                other(&is_new, &was_new),
-                other(&is_old, &was_old)
-            ),
+            by_old: other(&is_old, &was_old),
         };
         Self::written(
             change,
             agreement,
-            &inserted.statements(agreement, noted),
-            &updated.statements(agreement, noted),
+            &inserted.statements(agreement, promises, noted),
+            &updated.statements(agreement, promises, noted),
         )
     }
 
@@ -130,36 +131,53 @@ impl SyncTriggers {
     }
 }
 
-/// What tells, in a trigger, which of the columns the statement wrote.
-struct Body {
-    /// The new one.
+/// What tells, in a trigger, which of the columns a statement wrote.
+struct Direction {
+    /// Whether it was the new one.
     by_new: String,
-    /// The old one alone.
+    /// Whether it was the old one, where it was not the new one.
     by_old: String,
 }
 
-impl Body {
-    fn statements(&self, agreement: &Agreement, noted: Option<&str>) -> Vec<String> {
+impl Direction {
+    /// One column follows the other. What an UPDATE in here fails to do under a policy of the statement outside, or would
+    /// leave half done under OR FAIL, is refused aloud.
+    fn statements(
+        &self,
+        agreement: &Agreement,
+        promises: &[Promise],
+        noted: Option<&str>,
+    ) -> Vec<String> {
+        let Self { by_new, by_old } = self;
         let Pair { table, old, new } = &agreement.pair;
         let (up, down, differ) = (agreement.up(), agreement.down(), agreement.differ());
         let row = this_row(&agreement.path.key);
-        let (by_new, by_old) = (&self.by_new, &self.by_old);
-        let refused = literal(&Value::Text(format!(
-            "`{}` cannot hold what `{}` is given",
-            old.as_str(),
-            new.as_str(),
-        )));
-        let noted = noted.map(|noted| format!("{noted} AND {by_old}"));
-        let synced = [
-            format!("UPDATE {table} SET {old} = {down} WHERE {row} AND {by_new} AND {differ}"),
+        let text = |text: String| literal(&Value::Text(text));
+        let mut statements = Vec::new();
+        statements.extend(noted.map(|noted| format!("{noted} AND {by_old} AND NOT {by_new}")));
+        statements.extend(promises.iter().map(|promise| {
+            let Promise {
+                failure,
+                broken_by_old,
+                broken_by_new,
+            } = promise;
+            let failure = text(failure.clone());
             format!(
-                "SELECT RAISE(ABORT, {refused}) FROM {table} WHERE {row} AND {by_new} AND {differ}"
-            ),
-            format!("UPDATE {table} SET {new} = {up} WHERE {row} AND {differ}"),
-            // For a trigger of the application that has changed the new column.
-            format!("UPDATE {table} SET {old} = {down} WHERE {row} AND {differ}"),
-        ];
-        noted.into_iter().chain(synced).collect()
+                "SELECT RAISE(ABORT, {failure}) FROM {table} WHERE {row} AND \
+                 CASE WHEN {by_new} THEN {broken_by_new} ELSE {broken_by_old} END"
+            )
+        }));
+        let refused = text(format!(
+            "`{}` and `{}` cannot be brought to agree",
+            old.as_str(),
+            new.as_str()
+        ));
+        statements.extend([
+            format!("UPDATE {table} SET {old} = {down} WHERE {row} AND {by_new} AND {differ}"),
+            format!("UPDATE {table} SET {new} = {up} WHERE {row} AND NOT {by_new} AND {differ}"),
+            format!("SELECT RAISE(ABORT, {refused}) FROM {table} WHERE {row} AND {differ}"),
+        ]);
+        statements
     }
 }
 

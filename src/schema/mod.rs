@@ -18,9 +18,9 @@ use crate::name::Name;
 
 pub use compare::differences;
 pub use rehearsal::{
-    Addition, NewApps, Pair, Rehearsed, SHADOW, Shadow, Synced, Target, Trial, TypeSource,
-    add_column, added_since, check_expression, index_twins, remove_new, rename_old, replace_old,
-    synced, text_without, typed, with_columns,
+    Addition, NewApps, Pair, Promise, Rehearsed, SHADOW, Shadow, Synced, Target, Trial, TypeSource,
+    add_column, added_since, check_expression, default_of, index_twins, remove_new, rename_old,
+    replace_old, synced, text_without, typed, with_columns,
 };
 pub use table::{Column, Key, KeyColumn, Table};
 

@@ -240,9 +240,14 @@ impl Table {
         listed.chain(alias.map(|_| column.to_string())).collect()
     }
 
+    /// Whether the index of that name is unique.
+    pub(super) fn is_unique(&self, index: &Name) -> bool {
+        let mut indexes = self.indexes.iter();
+        indexes.any(|it| it.name == *index && it.unique)
+    }
+
     /// Whether two rows cannot hold the same in the column, or in it and others.
-    #[must_use]
-    pub fn is_unique_on(&self, column: &Name) -> bool {
+    pub(super) fn is_unique_on(&self, column: &Name) -> bool {
         self.indexes.iter().any(|index| {
             index.unique && index.columns.iter().any(|it| it.0.as_ref() == Some(column))
         })

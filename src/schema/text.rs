@@ -37,6 +37,20 @@ pub(super) fn with_index_name(index: &str, name: &Name) -> Option<String> {
     ))
 }
 
+/// The text of an index without the word UNIQUE.
+pub(super) fn without_unique(index: &str) -> String {
+    let mut scanner = Scanner::new(Tokenizer::new());
+    while let Ok((start, Some((_, kind)), end)) = scanner.scan(index.as_bytes()) {
+        if kind == TokenType::TK_UNIQUE {
+            return format!("{}{}", &index[..start], index[end..].trim_start());
+        }
+        if kind == TokenType::TK_INDEX {
+            break;
+        }
+    }
+    index.to_owned()
+}
+
 /// Where the expressions of the CHECKs stand in the text of a table, each between its parentheses.
 pub(super) fn checks(table: &str) -> Vec<Range<usize>> {
     let mut scanner = Scanner::new(Tokenizer::new());
@@ -216,6 +230,14 @@ mod tests {
         assert_eq!(
             with_index_name("CREATE UNIQUE INDEX [i 1] ON t(a)", &"j".into()).unwrap(),
             r#"CREATE UNIQUE INDEX "j" ON t(a)"#
+        );
+        assert_eq!(
+            without_unique("CREATE UNIQUE INDEX i ON t(a)"),
+            "CREATE INDEX i ON t(a)"
+        );
+        assert_eq!(
+            without_unique("CREATE INDEX [unique] ON t(a)"),
+            "CREATE INDEX [unique] ON t(a)"
         );
     }
 }

@@ -6,6 +6,8 @@
 mod add;
 mod comparison;
 mod contract;
+mod declared;
+mod relaxed;
 mod shadow;
 mod standing;
 mod sync;
@@ -23,9 +25,11 @@ use comparison::compare;
 
 pub use add::{Addition, TypeSource, add_column};
 pub use contract::{remove_new, rename_old, replace_old, text_without};
+pub use declared::typed;
+pub use relaxed::Promise;
 pub use shadow::{SHADOW, Shadow};
 pub use standing::{added_since, with_columns};
-pub use sync::{NewApps, Synced, index_twins, synced, typed};
+pub use sync::{NewApps, Synced, default_of, index_twins, synced};
 pub use trial::{Trial, check_expression};
 
 /// A table and the two columns of a change on it.
