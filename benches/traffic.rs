@@ -15,7 +15,8 @@ use changeover::request::{Expand, MigrateData, Request};
 use changeover::{Changeover, Options, unobserved};
 use rusqlite::Connection;
 
-use super::{BINARY, Copy, MESSAGES, MIB, Outcome, Sizes, Table, counted, peak_so_far, prepare};
+use super::table::{Table, counted};
+use super::{BINARY, Copy, MESSAGES, MIB, Outcome, Sizes, peak_so_far, prepare};
 
 /// The argument that makes a writer of this program.
 pub(super) const WRITER: &str = "--writer";

@@ -33,7 +33,7 @@ pub use status::{ChangeStatus, Status};
 pub struct Options {
     /// How long to wait for a lock.
     pub busy_timeout: Duration,
-    /// Rows in one transaction of the backfill.
+    /// Rows in one transaction of the backfill at most; fewer where they would hold the lock for long.
     pub batch_rows: u32,
     /// The process that does the work.
     pub runner: Runner,

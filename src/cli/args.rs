@@ -43,7 +43,7 @@ pub struct Globals {
     /// How long to wait for a lock
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds, global = true)]
     pub busy_timeout: Duration,
-    /// Rows in one transaction of the backfill
+    /// Rows in one transaction of the backfill at most
     #[arg(long, value_name = "ROWS", default_value_t = Options::default().batch_rows,
           value_parser = clap::value_parser!(u32).range(1..), global = true)]
     pub batch_rows: u32,
