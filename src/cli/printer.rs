@@ -14,6 +14,8 @@ use crate::json;
 pub(super) struct Printer {
     json: bool,
     bar: ProgressBar,
+    /// How long the lock was held, once there is something to tell of it.
+    holds: Option<Holds>,
 }
 
 impl Printer {
@@ -21,6 +23,7 @@ impl Printer {
         Self {
             json,
             bar: ProgressBar::hidden(),
+            holds: None,
         }
     }
 
@@ -65,8 +68,13 @@ impl Printer {
                 }
             }
             Event::BatchDone { passed, .. } => self.bar.set_position(*passed),
-            Event::PhaseDone { .. } => self.bar.finish_and_clear(),
-            Event::BackfillDone { holds } if holds.turns > 1 => self.remark(&locks(holds)),
+            Event::BackfillDone { holds } if holds.turns > 1 => self.holds = Some(*holds),
+            Event::PhaseDone { .. } => {
+                self.bar.finish_and_clear();
+                if let Some(holds) = self.holds.take() {
+                    self.remark(&locks(&holds));
+                }
+            }
             // Once a second would be too much to read of a long wait.
             Event::Waiting { on, so_far } if so_far.as_secs().is_power_of_two() => {
                 let seconds = so_far.as_secs();
