@@ -1,5 +1,6 @@
 //! The lease: of all processes that could work on a change, one does.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::database::{Database, Durability, ForeignKeys};
@@ -7,7 +8,8 @@ use crate::error::{Error, Result};
 use crate::event::{Event, Holds, Observer, Obstacle};
 use crate::ledger::{self, Run};
 
-use super::Runner;
+use super::run::tell;
+use super::{Options, Runner};
 
 /// How often a run that waits looks again.
 const LOOK: Duration = Duration::from_millis(50);
@@ -20,54 +22,96 @@ pub(super) struct Lease<'a> {
     database: &'a Database,
     change: i64,
     token: &'a str,
+    runner: &'a Runner,
+    /// Who had the work last, and has lost it.
+    given_up: Option<Run>,
+    is_held: bool,
     progress: (u64, u64),
+    holds: Holds,
     renewed: Instant,
 }
 
 impl<'a> Lease<'a> {
-    /// Takes the work. Waits for another process that has it for as long as for a lock, and then fails with
-    /// [`Error::Running`]; one that is silent for too long, or gone, has lost it.
-    pub(super) fn take(
+    /// A lease that is yet to be claimed, on work that nobody has. Waits for another process that has it for as
+    /// long as for a lock, and then fails with [`Error::Running`]; one that is silent for too long, or gone, has
+    /// lost it.
+    pub(super) fn await_free(
         database: &'a Database,
         change: i64,
         token: &'a str,
-        runner: &Runner,
-        patience: Duration,
+        options: &'a Options,
         observer: &mut Observer<'_>,
     ) -> Result<Self> {
         let begun = Instant::now();
-        let claim = |given_up: Option<&Run>| {
-            database.write(ForeignKeys::Off, Durability::Later, |connection| {
-                ledger::claim(connection, change, token, &runner.name, given_up)
-            })
-        };
-        while !claim(None)? {
-            let Some(other) = ledger::run(database.connection(), change)? else {
-                continue;
+        let given_up = loop {
+            let run = ledger::run(database.connection(), change)?;
+            let Some(other) = run.filter(|run| run.is_taken_by_other(token)) else {
+                break None;
             };
             let name = other.runner.clone().unwrap_or_default();
-            if (runner.is_gone)(&name) && claim(Some(&other))? {
-                break;
+            if other.is_silent() || (options.runner.is_gone)(&name) {
+                break Some(other);
             }
-            if begun.elapsed() >= patience {
+            if begun.elapsed() >= options.busy_timeout {
                 return Err(Error::Running(name));
             }
-            super::run::tell(
-                observer,
-                &Event::Waiting {
-                    on: Obstacle::Runner,
-                    so_far: begun.elapsed(),
-                },
-            )?;
-            std::thread::sleep(LOOK);
-        }
+            let waiting = Event::Waiting {
+                on: Obstacle::Runner,
+                so_far: begun.elapsed(),
+            };
+            tell(observer, &waiting)?;
+            thread::sleep(LOOK);
+        };
         Ok(Self {
             database,
             change,
             token,
+            runner: &options.runner,
+            given_up,
+            is_held: false,
             progress: (0, 0),
+            holds: Holds::default(),
             renewed: Instant::now(),
         })
+    }
+
+    /// Claims the work in the transaction that begins it, or makes sure in a later one that it is still ours; call
+    /// [`Self::is_committed`] behind that. Returns whether nobody else was first.
+    pub(super) fn hold(&mut self) -> Result<bool> {
+        if self.is_held {
+            let (passed, rows) = self.progress;
+            return self.renew(passed, rows, self.holds).map(|_| true);
+        }
+        let connection = self.database.connection();
+        let given_up = self.given_up.as_ref();
+        ledger::claim(
+            connection,
+            self.change,
+            self.token,
+            &self.runner.name,
+            given_up,
+        )
+    }
+
+    /// The transaction in which the work was claimed stands.
+    pub(super) fn is_committed(&mut self) {
+        self.is_held = true;
+        self.renewed = Instant::now();
+    }
+
+    /// Whether the work is ours.
+    pub(super) fn is_held(&self) -> bool {
+        self.is_held
+    }
+
+    /// Claims the work in a transaction of its own.
+    pub(super) fn take(&mut self) -> Result<bool> {
+        let database = self.database;
+        let is_held = database.write(ForeignKeys::Off, Durability::Later, |_| self.hold())?;
+        if is_held {
+            self.is_committed();
+        }
+        Ok(is_held)
     }
 
     /// Tells, in the transaction of a batch, how far the work has come. Returns whether it is to pause.
@@ -75,6 +119,7 @@ impl<'a> Lease<'a> {
     /// Fails with [`Error::TakenOver`] where another process has the work by now, so that the batch is rolled back.
     pub(super) fn renew(&mut self, passed: u64, rows: u64, holds: Holds) -> Result<bool> {
         self.progress = (passed, rows);
+        self.holds = holds;
         self.renewed = Instant::now();
         let connection = self.database.connection();
         ledger::renew(connection, self.change, self.token, self.progress, holds)?
@@ -82,11 +127,11 @@ impl<'a> Lease<'a> {
     }
 
     /// Tells, between the reads of a long look, that the work goes on.
-    pub(super) fn keep(&mut self, holds: Holds) -> Result<()> {
-        if self.renewed.elapsed() < SILENCE {
+    pub(super) fn keep(&mut self) -> Result<()> {
+        if !self.is_held || self.renewed.elapsed() < SILENCE {
             return Ok(());
         }
-        let (passed, rows) = self.progress;
+        let ((passed, rows), holds) = (self.progress, self.holds);
         self.database
             .write(ForeignKeys::Off, Durability::Later, |_| {
                 self.renew(passed, rows, holds).map(drop)
@@ -94,19 +139,19 @@ impl<'a> Lease<'a> {
     }
 
     /// Waits until nobody wants the work to pause any more.
-    pub(super) fn pause(&mut self, holds: Holds, observer: &mut Observer<'_>) -> Result<()> {
+    pub(super) fn pause(&mut self, observer: &mut Observer<'_>) -> Result<()> {
         let begun = Instant::now();
         while ledger::run(self.database.connection(), self.change)?.is_some_and(|run| run.is_paused)
         {
-            self.keep(holds)?;
-            super::run::tell(
+            self.keep()?;
+            tell(
                 observer,
                 &Event::Waiting {
                     on: Obstacle::Pause,
                     so_far: begun.elapsed(),
                 },
             )?;
-            std::thread::sleep(LOOK);
+            thread::sleep(LOOK);
         }
         Ok(())
     }
@@ -114,6 +159,9 @@ impl<'a> Lease<'a> {
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
+        if !self.is_held {
+            return;
+        }
         // One that cannot be given back, for want of room on the disk, runs out by itself.
         let _ = self
             .database

@@ -5,7 +5,7 @@ use rusqlite::types::Value;
 
 use crate::database::{Database, Statement, Turns, literal};
 use crate::error::{Error, Result};
-use crate::event::{Event, Holds};
+use crate::event::Event;
 use crate::ledger;
 use crate::plan::{Expect, Path, Position, Sweep, Walk};
 
@@ -33,12 +33,17 @@ pub(super) struct Found {
 impl Execution<'_> {
     /// Walks until no row is left that the walk would change.
     pub(super) fn walk(&mut self, walk: &Walk) -> Result<Ran> {
+        if let Some(lease) = self.lease.as_mut().filter(|lease| !lease.is_held())
+            && !lease.take()?
+        {
+            return Ok(Ran::Stale);
+        }
         let mut turns = Turns::new(self.database, self.options.batch_rows)?;
         for _ in 0..ROUNDS {
             if self.round(walk, &mut turns)? == Ran::Stale {
                 return Ok(Ran::Stale);
             }
-            if self.look_for(&walk.left(), turns.holds())?.count == 0 {
+            if self.look_for(&walk.left())?.count == 0 {
                 tell(
                     self.observer,
                     &Event::BackfillDone {
@@ -94,22 +99,22 @@ impl Execution<'_> {
             }
             after = upto;
             if let Some(lease) = self.lease.as_mut().filter(|_| is_paused) {
-                lease.pause(holds, self.observer)?;
+                lease.pause(self.observer)?;
             }
         }
     }
 
     /// Looks at all rows, and fails where one is found that must not be.
     pub(super) fn sweep(&mut self, sweep: &Sweep) -> Result<Ran> {
-        let found = self.look_for(sweep, Holds::default())?;
+        let found = self.look_for(sweep)?;
         refuse(&sweep.expect, found)?;
         Ok(Ran::Done)
     }
 
-    fn look_for(&mut self, sweep: &Sweep, holds: Holds) -> Result<Found> {
+    fn look_for(&mut self, sweep: &Sweep) -> Result<Found> {
         let lease = &mut self.lease;
         look_for(self.database, sweep, || match lease {
-            Some(lease) => lease.keep(holds),
+            Some(lease) => lease.keep(),
             None => Ok(()),
         })
     }

@@ -70,7 +70,13 @@ impl Changeover {
         for stage in stages {
             // A sweep that comes first may yet refuse, and then leaves the file as it was.
             if is_long && execution.lease.is_none() && !matches!(stage, Stage::Sweep(_)) {
-                execution.lease = Some(self.lease(planned.change, execution.observer)?);
+                execution.lease = Some(Lease::await_free(
+                    &self.database,
+                    planned.change,
+                    &self.token,
+                    &self.options,
+                    execution.observer,
+                )?);
             }
             let ran = match stage {
                 Stage::Sweep(sweep) => execution.sweep(sweep)?,
@@ -82,23 +88,6 @@ impl Changeover {
             }
         }
         Ok(Ran::Done)
-    }
-
-    /// Takes the work on the change.
-    fn lease(&self, change: i64, observer: &mut Observer<'_>) -> Result<Lease<'_>> {
-        let Options {
-            busy_timeout,
-            runner,
-            ..
-        } = &self.options;
-        Lease::take(
-            &self.database,
-            change,
-            &self.token,
-            runner,
-            *busy_timeout,
-            observer,
-        )
     }
 }
 
@@ -124,7 +113,8 @@ impl Execution<'_> {
         let table = &self.planned.plan.table;
         let is_rebuilt = outcome.as_ref().is_some_and(|outcome| outcome.is_rebuilt);
         let run = |connection: &Connection| {
-            if !self.planned.is_fresh(&self.schema, connection)? {
+            if !self.planned.is_fresh(&self.schema, connection)? || !lease_is_held(&mut self.lease)?
+            {
                 return Ok(Ran::Stale);
             }
             let before = is_rebuilt
@@ -142,6 +132,9 @@ impl Execution<'_> {
         let ran = self
             .database
             .write(*foreign_keys, Durability::AtOnce, run)?;
+        if let Some(lease) = self.lease.as_mut().filter(|_| ran == Ran::Done) {
+            lease.is_committed();
+        }
         if let (Ran::Done, Some(outcome)) = (ran, outcome) {
             self.schema = outcome.schema.clone();
         }
@@ -149,11 +142,18 @@ impl Execution<'_> {
     }
 }
 
+/// Whether nobody else has the work, where it is such that one process alone may do it.
+fn lease_is_held(lease: &mut Option<Lease<'_>>) -> Result<bool> {
+    match lease {
+        Some(lease) => lease.hold(),
+        None => Ok(true),
+    }
+}
+
 impl Planned {
     /// Whether the file still is as it must be at this point of the plan.
     fn is_fresh(&self, schema: &Schema, connection: &Connection) -> Result<bool> {
-        Ok(Ledger::read(connection)?.version() == self.version
-            && Schema::read(connection)? == *schema)
+        Ok(ledger::version(connection)? == self.version && Schema::read(connection)? == *schema)
     }
 
     /// The same with less reading, where it is asked again and again: `seen` keeps the number of the schema that

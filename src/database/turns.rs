@@ -38,8 +38,8 @@ pub struct Turns<'a> {
     /// SQLite's count of what others have committed, and when we last looked at it.
     others: i64,
     looked: Instant,
-    /// When we last gave back the lock.
-    free_since: Instant,
+    /// When we last gave back the lock; never yet, before the first turn.
+    free_since: Option<Instant>,
 }
 
 impl<'a> Turns<'a> {
@@ -62,7 +62,7 @@ impl<'a> Turns<'a> {
             waited: Duration::ZERO,
             others,
             looked: now,
-            free_since: now,
+            free_since: None,
         })
     }
 
@@ -91,7 +91,9 @@ impl<'a> Turns<'a> {
         self.database.set_up(foreign_keys, Durability::Later)?;
         let was_taken = self.lock(observer)?;
         let locked = Instant::now();
-        self.pace.was_free(locked - self.free_since);
+        if let Some(since) = self.free_since {
+            self.pace.was_free(locked - since);
+        }
         let outcome = self
             .look(was_taken)
             .and_then(|()| work(&self.database.connection));
@@ -101,7 +103,7 @@ impl<'a> Turns<'a> {
             outcome => self.database.conclude(outcome),
         };
         let held = locked.elapsed();
-        self.free_since = locked + held;
+        self.free_since = Some(locked + held);
         self.holds.add(held);
         // A commit without a write-ahead log waits for the disk, however few the rows.
         let spent = if self.log.is_some() { held } else { worked };
@@ -127,7 +129,9 @@ impl<'a> Turns<'a> {
 
     /// Leaves the lock free for as long as manners ask.
     fn leave_gap(&self) {
-        thread::sleep(self.pace.gap().saturating_sub(self.free_since.elapsed()));
+        if let Some(since) = self.free_since {
+            thread::sleep(self.pace.gap().saturating_sub(since.elapsed()));
+        }
     }
 
     /// Keeps the log short. What of that needs the lock is a turn of its own.
@@ -163,7 +167,7 @@ impl<'a> Turns<'a> {
         let started = Instant::now();
         let outcome = log.restart();
         self.holds.add(started.elapsed());
-        self.free_since = Instant::now();
+        self.free_since = Some(Instant::now());
         outcome
     }
 

@@ -3,8 +3,6 @@
 //! This module alone names the `_changeover_*` tables. It reads them, and hands out the statements that
 //! write them, for plans to carry.
 
-use std::sync::LazyLock;
-
 use rusqlite::Connection;
 
 use crate::database::{Database, Durability, ForeignKeys, Statement};
@@ -25,6 +23,10 @@ mod embedded {
 
 /// Where refinery keeps which migrations of the ledger itself have run.
 const FORMAT: &str = "_changeover_ledger_format";
+
+/// The newest format that this program knows: the number of the last of its migrations. To ask refinery would
+/// compile a regular expression for each.
+const NEWEST: i64 = 2;
 
 /// All tables of the ledger, those that refer to others first.
 const TABLES: [&str; 6] = [
@@ -109,7 +111,7 @@ impl Ledger {
     ///
     /// Fails with [`Error::LedgerTooNew`] where a later changeover wrote it.
     pub fn read(connection: &Connection) -> Result<Self> {
-        let (found, known) = (format(connection)?.unwrap_or(0), newest_format());
+        let (found, known) = (format(connection)?.unwrap_or(0), NEWEST);
         if found == 0 {
             return Ok(Self::default());
         }
@@ -124,7 +126,7 @@ impl Ledger {
 
     /// Makes the ledger's tables, or brings older ones up to date. Returns whether there was anything to do.
     pub fn prepare(database: &mut Database) -> Result<bool> {
-        if format(database.connection())? == Some(newest_format()) {
+        if format(database.connection())? == Some(NEWEST) {
             return Ok(false);
         }
         let outcome = embedded::migrations::runner()
@@ -135,7 +137,7 @@ impl Ledger {
         match outcome {
             Ok(_) => Ok(true),
             // Another process was at it too, and was first.
-            Err(_) if format(database.connection())? == Some(newest_format()) => Ok(false),
+            Err(_) if format(database.connection())? == Some(NEWEST) => Ok(false),
             Err(error) => Err(ledger_error(&error)),
         }
     }
@@ -267,20 +269,6 @@ fn format(connection: &Connection) -> Result<Option<i64>> {
     )?)
 }
 
-/// The newest format that this program knows.
-fn newest_format() -> i64 {
-    // Asking refinery compiles a regular expression for the name of each migration.
-    static NEWEST: LazyLock<i64> = LazyLock::new(|| {
-        let runner = embedded::migrations::runner();
-        let versions = runner
-            .get_migrations()
-            .iter()
-            .map(|it| i64::from(it.version()));
-        versions.max().unwrap_or(0)
-    });
-    *NEWEST
-}
-
 fn ledger_error(error: &refinery::Error) -> Error {
     let text = error.to_string();
     match std::error::Error::source(error).and_then(|it| it.downcast_ref::<rusqlite::Error>()) {
@@ -340,4 +328,19 @@ fn read_history(connection: &Connection) -> Result<Vec<Entry>> {
         })
     })?;
     Ok(entries.collect::<rusqlite::Result<_>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn newest_format_is_that_of_the_last_migration() {
+        let runner = embedded::migrations::runner();
+        let versions = runner
+            .get_migrations()
+            .iter()
+            .map(refinery::Migration::version);
+        assert_eq!(versions.max().map(i64::from), Some(NEWEST));
+    }
 }

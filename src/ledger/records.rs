@@ -117,6 +117,10 @@ impl Ledger {
             [Value::Integer(self.version() + 1)],
         );
         let cursor = Statement::with("DELETE FROM _changeover_cursor WHERE change_id = ?1", [id]);
+        let release = Statement::with(
+            "UPDATE _changeover_runs SET token = NULL WHERE change_id = ?1",
+            [Value::Integer(change.id)],
+        );
         Records {
             started: vec![
                 Step::run("the ledger knows that the copy has begun", started),
@@ -130,6 +134,7 @@ impl Ledger {
                 Step::run("with the number of rows", total),
                 Step::run("no cursor is needed any more", cursor),
                 set_state(change, State::Migrated),
+                Step::run("nobody works on it any more", release),
             ],
         }
     }

@@ -34,6 +34,12 @@ pub struct Run {
 }
 
 impl Run {
+    /// Whether another run than the one of the token has the work.
+    #[must_use]
+    pub fn is_taken_by_other(&self, token: &str) -> bool {
+        self.token.as_deref().is_some_and(|other| other != token)
+    }
+
     /// Whether it has lost the work by its silence.
     #[must_use]
     pub fn is_silent(&self) -> bool {

@@ -137,13 +137,16 @@ impl Replica {
 
     /// Runs the INSERT of a row and takes it back.
     pub(super) fn try_out(&self, insert: &Statement) -> Result<Outcome> {
-        self.execute("SAVEPOINT trial")?;
+        let run = |sql: &str| self.connection.prepare_cached(sql)?.execute([]);
+        run("SAVEPOINT trial")?;
         let outcome = with_stand_ins(&self.connection, |connection| {
-            connection.execute(&insert.sql, [])
+            let params = rusqlite::params_from_iter(&insert.params);
+            connection.prepare_cached(&insert.sql)?.execute(params)
         })?;
         // A ROLLBACK of the application's own may have ended it.
         if !self.connection.is_autocommit() {
-            self.execute("ROLLBACK TO trial; RELEASE trial")?;
+            run("ROLLBACK TO trial")?;
+            run("RELEASE trial")?;
         }
         Ok(match outcome {
             Ok(0) => Outcome::Ignored,

@@ -1,9 +1,9 @@
 //! Rows written on a replica as old and new applications will write them.
 
 use rusqlite::Connection;
-use rusqlite::types::{Value, ValueRef};
+use rusqlite::types::Value;
 
-use crate::database::{Statement, literal};
+use crate::database::Statement;
 use crate::error::{Error, Result};
 use crate::name::Name;
 
@@ -15,20 +15,23 @@ use super::{NewApps, Pair};
 const SAMPLES: usize = 10;
 
 /// Values that programs stumble over.
-const EDGES: [&str; 12] = [
-    "NULL",
-    "''",
-    "' '",
-    "'a'",
-    "'1'",
-    "'Ünïcödé'",
-    "0",
-    "-1",
-    "9223372036854775807",
-    "1.5",
-    "-1e300",
-    "x'00FF'",
-];
+fn edges() -> [Value; 12] {
+    let text = |text: &str| Value::Text(text.to_owned());
+    [
+        Value::Null,
+        text(""),
+        text(" "),
+        text("a"),
+        text("1"),
+        text("Ünïcödé"),
+        Value::Integer(0),
+        Value::Integer(-1),
+        Value::Integer(i64::MAX),
+        Value::Real(1.5),
+        Value::Real(-1e300),
+        Value::Blob(vec![0, 255]),
+    ]
+}
 
 /// A table in which both columns are written, to be tried out.
 #[derive(Debug)]
@@ -53,18 +56,17 @@ impl Trial<'_> {
         for trigger in &self.triggers {
             replica.execute(trigger)?;
         }
-        let Pair { old, new, .. } = self.pair;
         let table = control.table(&self.pair.table)?;
         for row in self.rows(file, &table)? {
-            let today = control.try_out(&insert(&table, &row, new))?;
-            let written = replica.try_out(&insert(&table, &row, new))?;
+            let today = control.try_out(&self.as_old(&row))?;
+            let written = replica.try_out(&self.as_old(&row))?;
             if let Some(reason) = today.turned_into(&written) {
                 return Ok(Some(format!("an old application's row: {reason}")));
             }
             if new_apps == NewApps::WriteBoth || today != Outcome::Inserted {
                 continue;
             }
-            let written = replica.try_out(&insert(&table, &self.raised(&row), old))?;
+            let written = replica.try_out(&self.as_new(&row))?;
             if let Some(reason) = today.turned_into(&written) {
                 return Ok(Some(reason));
             }
@@ -72,23 +74,48 @@ impl Trial<'_> {
         Ok(None)
     }
 
-    /// The row with the value of the old column in the new one.
-    fn raised(&self, row: &[(Name, String)]) -> Vec<(Name, String)> {
-        let Pair { old, new, .. } = self.pair;
-        let others = row.iter().filter(|(column, _)| column != new);
-        let moved = |(column, value): &(Name, String)| {
-            if column == old {
-                let raised = format!("(SELECT {} FROM (SELECT {value} AS {old}))", self.up);
-                (new.clone(), raised)
-            } else {
-                (column.clone(), value.clone())
-            }
-        };
-        others.map(moved).collect()
+    /// The INSERT of the row by an application that knows the old column alone.
+    fn as_old(&self, row: &[(Name, Value)]) -> Statement {
+        self.insert(row, &self.pair.old, |value| value)
     }
 
-    /// Rows as columns and SQL values: some of the table's, and these with other values in the old column.
-    fn rows(&self, file: &Connection, table: &Table) -> Result<Vec<Vec<(Name, String)>>> {
+    /// The INSERT of the row by an application that knows the new column alone.
+    fn as_new(&self, row: &[(Name, Value)]) -> Statement {
+        let (up, old) = (&self.up, &self.pair.old);
+        let raised = |value| format!("(SELECT {up} FROM (SELECT {value} AS {old}))");
+        self.insert(row, &self.pair.new, raised)
+    }
+
+    /// Inserts the row, with what comes of the value of the old column in the column `into`.
+    fn insert(
+        &self,
+        row: &[(Name, Value)],
+        into: &Name,
+        mapped: impl Fn(String) -> String,
+    ) -> Statement {
+        let Pair { table, old, new } = self.pair;
+        let (mut columns, mut values, mut params) = (Vec::new(), Vec::new(), Vec::new());
+        for (column, value) in row.iter().filter(|(column, _)| column != new) {
+            params.push(value.clone());
+            let parameter = format!("?{}", params.len());
+            if column == old {
+                columns.push(into.to_string());
+                values.push(mapped(parameter));
+            } else {
+                columns.push(column.to_string());
+                values.push(parameter);
+            }
+        }
+        let (columns, values) = (columns.join(", "), values.join(", "));
+        Statement::with(
+            format!("INSERT INTO {table} ({columns}) VALUES ({values})"),
+            params,
+        )
+    }
+
+    /// Some of the table's rows, and the first of them with other values in the old column. A row whose text is no
+    /// text is not among them.
+    fn rows(&self, file: &Connection, table: &Table) -> Result<Vec<Vec<(Name, Value)>>> {
         let columns: Vec<Name> = table.stored().map(|it| it.name.clone()).collect();
         let listed: Vec<String> = columns.iter().map(Name::to_string).collect();
         let select = format!("SELECT {} FROM {}", listed.join(", "), table.name);
@@ -101,47 +128,24 @@ impl Trial<'_> {
             let mut statement = file.prepare(&query)?;
             let mut found = statement.query([])?;
             while let Some(row) = found.next()? {
-                let values = columns
+                let values: rusqlite::Result<Vec<_>> = columns
                     .iter()
                     .enumerate()
-                    .map(|(at, column)| Ok((column.clone(), written(row.get_ref(at)?))));
-                rows.push(values.collect::<Result<Vec<_>>>()?);
+                    .map(|(at, column)| Ok((column.clone(), row.get(at)?)))
+                    .collect();
+                rows.extend(values.ok());
             }
         }
-        let template = rows.first().cloned().unwrap_or_default();
-        let Pair { old, .. } = self.pair;
-        for edge in EDGES {
-            let mut row: Vec<_> = template.iter().filter(|it| it.0 != *old).cloned().collect();
-            row.push((old.clone(), edge.to_owned()));
+        let old = &self.pair.old;
+        let template: Vec<_> = rows.first().into_iter().flatten().cloned().collect();
+        let others: Vec<_> = template.into_iter().filter(|it| it.0 != *old).collect();
+        for edge in edges() {
+            let mut row = others.clone();
+            row.push((old.clone(), edge));
             rows.push(row);
         }
         Ok(rows)
     }
-}
-
-/// A value as SQL, whatever bytes a text is made of.
-fn written(value: ValueRef<'_>) -> String {
-    match (value, Value::try_from(value)) {
-        (_, Ok(value)) => literal(&value),
-        (ValueRef::Text(bytes), Err(_)) => {
-            format!("CAST({} AS TEXT)", literal(&Value::Blob(bytes.to_vec())))
-        }
-        (_, Err(_)) => "NULL".to_owned(),
-    }
-}
-
-/// Inserts the row, but for one of its columns.
-fn insert(table: &Table, row: &[(Name, String)], but: &Name) -> Statement {
-    let written = row.iter().filter(|(column, _)| column != but);
-    let (columns, values): (Vec<String>, Vec<&str>) = written
-        .map(|(column, value)| (column.to_string(), value.as_str()))
-        .unzip();
-    Statement::new(format!(
-        "INSERT INTO {} ({}) VALUES ({})",
-        table.name,
-        columns.join(", "),
-        values.join(", ")
-    ))
 }
 
 /// Fails with what SQLite says of an expression that cannot stand in a trigger: one that is not a function of the
