@@ -7,6 +7,7 @@
 // The table is what this program is for; how far it has come goes beside it.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod sync;
 mod table;
 mod traffic;
 
@@ -98,6 +99,9 @@ fn main() -> Outcome<()> {
     if sizes.wants("growth") {
         traffic::growth(&sizes, folder.path(), &mut table)?;
     }
+    if sizes.wants("sync") {
+        sync::synced_writes(&sizes, folder.path(), &mut table)?;
+    }
     println!("{}", table.printed());
     Ok(())
 }
@@ -108,10 +112,12 @@ cargo bench --bench change -- [--quick] [--rows N] [--runs N] [GROUP]...
   --quick   small tables and few runs: to see that it works, not how fast
   --rows N  rows of the whole change, and of a migration under traffic or alone (1000000)
   --runs N  pairs of runs of the whole change (5); the three messages run ten times as often
-  GROUP     change, messages, memory, traffic, alone or growth; else all of them";
+  GROUP     change, messages, memory, traffic, alone, growth or sync; else all of them";
 
 /// What can be asked for alone.
-const GROUPS: [&str; 6] = ["change", "messages", "memory", "traffic", "alone", "growth"];
+const GROUPS: [&str; 7] = [
+    "change", "messages", "memory", "traffic", "alone", "growth", "sync",
+];
 
 /// How much is to be measured.
 struct Sizes {

@@ -44,18 +44,25 @@ const REST: Duration = Duration::from_millis(1);
 /// A process that goes on writing to the file until its stdin ends.
 struct Writer {
     what: &'static str,
-    sql: &'static str,
+    /// What it writes in turns.
+    sql: [&'static str; 2],
 }
 
 /// The one knows the old column alone, the other has to do with another column.
 const WRITERS: [Writer; 2] = [
     Writer {
         what: "writer of the old column",
-        sql: "INSERT INTO users (name, mail) VALUES ('New ' || ?1, NULL)",
+        sql: [
+            "INSERT INTO users (name, mail) VALUES ('New ' || ?1, NULL)",
+            "UPDATE users SET name = 'Newer ' || ?1 WHERE id = ?1",
+        ],
     },
     Writer {
         what: "writer of another column",
-        sql: "UPDATE users SET mail = 'of ' || (SELECT name FROM users WHERE id = ?1 + 1) WHERE id = ?1",
+        sql: [
+            "UPDATE users SET mail = 'of ' || (SELECT name FROM users WHERE id = ?1 + 1) WHERE id = ?1",
+            "UPDATE users SET mail = NULL WHERE id = ?1",
+        ],
     },
 ];
 
@@ -137,7 +144,7 @@ impl Written {
 }
 
 /// A file whose change waits for its data.
-fn expanded(path: &Path) -> Outcome<Changeover> {
+pub(super) fn expanded(path: &Path) -> Outcome<Changeover> {
     let mut changeover = Changeover::open(path, Options::default())?;
     let expand = Request::Expand(Expand {
         table: "users".into(),
@@ -151,7 +158,7 @@ fn expanded(path: &Path) -> Outcome<Changeover> {
 }
 
 /// Migrates the data, and returns how long the turns held the lock.
-fn migrated(changeover: &mut Changeover) -> Outcome<Holds> {
+pub(super) fn migrated(changeover: &mut Changeover) -> Outcome<Holds> {
     let migrate = Request::MigrateData(MigrateData {
         from: "name".into(),
         to: "full_name".into(),
@@ -221,7 +228,8 @@ pub(super) fn write(mut arguments: impl Iterator<Item = String>) -> Outcome<()> 
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     let rows: u32 = connection.query_row("SELECT max(id) FROM users", [], |row| row.get(0))?;
-    let mut statement = connection.prepare(WRITERS[at].sql)?;
+    let [first, second] = WRITERS[at].sql;
+    let mut statements = [connection.prepare(first)?, connection.prepare(second)?];
     let is_over = Arc::new(AtomicBool::new(false));
     let end = Arc::clone(&is_over);
     thread::spawn(move || {
@@ -233,8 +241,9 @@ pub(super) fn write(mut arguments: impl Iterator<Item = String>) -> Outcome<()> 
     while !is_over.load(Ordering::Relaxed) {
         // All over the table, in no order.
         id = (id + 7_919_777) % rows;
+        statements.reverse();
         let started = Instant::now();
-        match statement.execute([id]) {
+        match statements[0].execute([id]) {
             Ok(_) => told.push(started.elapsed().as_micros().to_string()),
             Err(error) => told.push(error.to_string()),
         }
@@ -249,6 +258,8 @@ pub(super) fn write(mut arguments: impl Iterator<Item = String>) -> Outcome<()> 
 pub(super) fn alone(sizes: &Sizes, folder: &Path, table: &mut Table) -> Outcome<()> {
     let prepared = folder.join("prepared.db");
     prepare(&prepared, sizes.rows)?;
+    // The index of the new column costs what an index costs.
+    Connection::open(&prepared)?.execute_batch("DROP INDEX users_name")?;
     let mut pairs = Vec::new();
     for run in 0..sizes.runs {
         let ours = Copy::of(&prepared)?;
