@@ -18,8 +18,9 @@ const READ: u32 = 10_000;
 /// How many rows a refusal names.
 const EXAMPLES: usize = 5;
 
-/// How often a walk begins anew because keys changed under it.
-const ROUNDS: u32 = 10;
+/// How often a table is walked over while rows are left, whose keys changed under the walk. What is left then is not for
+/// a walk to settle.
+const ROUNDS: u32 = 3;
 
 /// What a query found.
 #[derive(Debug, Default)]
@@ -28,10 +29,12 @@ pub(super) struct Found {
     pub(super) count: u64,
     /// The first of them in words.
     pub(super) examples: Vec<String>,
+    /// Among how many.
+    pub(super) rows: u64,
 }
 
 impl Execution<'_> {
-    /// Walks until no row is left that the walk would change.
+    /// Walks over all rows, from the cursor on.
     pub(super) fn walk(&mut self, walk: &Walk) -> Result<Ran> {
         if let Some(lease) = self.lease.as_mut().filter(|lease| !lease.is_held())
             && !lease.take()?
@@ -43,18 +46,14 @@ impl Execution<'_> {
             if self.round(walk, &mut turns)? == Ran::Stale {
                 return Ok(Ran::Stale);
             }
-            if self.look_for(&walk.left())?.count == 0 {
-                tell(
-                    self.observer,
-                    &Event::BackfillDone {
-                        holds: turns.holds(),
-                    },
-                )?;
+            if self.look_for(&walk.left)?.count == 0 {
+                let holds = turns.holds();
+                tell(self.observer, &Event::BackfillDone { holds })?;
                 return Ok(Ran::Done);
             }
             ledger::begin_anew(self.database, self.planned.change)?;
         }
-        Err(Error::Unsettled)
+        self.sweep(&walk.left)
     }
 
     /// Walks once, from the cursor to the end of the table.
@@ -63,7 +62,10 @@ impl Execution<'_> {
         // An application may have given the table another key since: then the walk begins anew.
         let mut after =
             ledger::cursor(database.connection(), change)?.filter(|position| path.fits(position));
-        let rows = count(database, path, after.as_ref())?;
+        let rows = match self.rows.take().filter(|_| after.is_none()) {
+            Some(rows) => rows,
+            None => count(database, path, after.as_ref())?,
+        };
         tell(self.observer, &Event::BackfillStarted { rows })?;
         let (mut seen, mut passed) = (None, 0);
         loop {
@@ -107,6 +109,7 @@ impl Execution<'_> {
     /// Looks at all rows, and fails where one is found that must not be.
     pub(super) fn sweep(&mut self, sweep: &Sweep) -> Result<Ran> {
         let found = self.look_for(sweep)?;
+        self.rows = Some(found.rows);
         refuse(&sweep.expect, found)?;
         Ok(Ran::Done)
     }
@@ -133,8 +136,10 @@ pub(super) fn look_for(
         let stretch = sweep.path.stretch(after.as_ref(), upto.as_ref());
         found.add(&sweep.query(&stretch), connection)?;
         if upto.is_none() {
+            found.rows += count(database, &sweep.path, after.as_ref())?;
             return Ok(found);
         }
+        found.rows += u64::from(READ);
         after = upto;
         between()?;
     }
@@ -163,7 +168,9 @@ impl Found {
 
 /// Fails where rows were found that must not be.
 pub(super) fn refuse(expect: &Expect, found: Found) -> Result<()> {
-    let Found { count, examples } = found;
+    let Found {
+        count, examples, ..
+    } = found;
     match expect {
         _ if count == 0 => Ok(()),
         Expect::Agreement { old, new } => Err(Error::Disagreement {

@@ -65,6 +65,7 @@ impl Changeover {
             planned,
             schema: planned.schema.clone(),
             lease: None,
+            rows: None,
             observer,
         };
         for stage in stages {
@@ -99,6 +100,8 @@ pub(super) struct Execution<'a> {
     /// The schema that must stand in the file, after what has run so far.
     pub(super) schema: Schema,
     pub(super) lease: Option<Lease<'a>>,
+    /// How many rows a sweep has just met.
+    pub(super) rows: Option<u64>,
     pub(super) observer: &'a mut Observer<'a>,
 }
 

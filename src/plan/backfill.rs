@@ -15,6 +15,8 @@ pub struct Walk {
     pub foreign_keys: ForeignKeys,
     /// The way.
     pub path: Path,
+    /// Finds the rows that do not agree behind it, of which there are some where keys changed under it.
+    pub left: Sweep,
     agreement: Agreement,
     winner: Option<Winner>,
     counted: Option<Step>,
@@ -35,6 +37,7 @@ impl Walk {
             purpose: "copy the values in batches, from key to key".to_owned(),
             foreign_keys: ForeignKeys::On,
             path: agreement.path.clone(),
+            left: Sweep::of_disagreement(agreement),
             agreement: agreement.clone(),
             winner,
             counted,
@@ -42,10 +45,12 @@ impl Walk {
         }
     }
 
-    /// The walk in a single transaction.
+    /// The walk in a single transaction, with the look behind it.
     #[must_use]
     pub fn whole(&self) -> Vec<Step> {
-        self.batch(&Stretch::all())
+        let mut steps = self.batch(&Stretch::all());
+        steps.push(self.left.whole());
+        steps
     }
 
     /// The steps for the rows of a stretch.
@@ -63,20 +68,6 @@ impl Walk {
             }
         }
         steps
-    }
-
-    /// A look at all rows for those that the walk would still bring to agree, of which there are some
-    /// where keys changed under it.
-    #[must_use]
-    pub fn left(&self) -> Sweep {
-        let settling = self.agreement.settling(self.winner);
-        let conditions: Vec<&str> = settling.iter().map(|it| it.condition.as_str()).collect();
-        Sweep {
-            purpose: "look whether the walk has met every row".to_owned(),
-            path: self.path.clone(),
-            condition: format!("({})", conditions.join(" OR ")),
-            expect: Expect::Success,
-        }
     }
 }
 

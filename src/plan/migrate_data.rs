@@ -84,8 +84,7 @@ pub fn migrate_data(migration: Migration<'_>, records: Records) -> Plan {
     }
     let mut walk = Walk::new(agreement, winner, Some(records.counted));
     walk.writes_null = synced.default.is_some();
-    stages.push(Stage::Batches(walk));
-    stages.push(Stage::Sweep(Sweep::of_disagreement(agreement)));
+    stages.push(Stage::Batches(Box::new(walk)));
     let mut steps = alter(&begun, &done, change);
     steps.extend(triggers.create());
     let texts = indexes.iter().filter_map(|it| it.sql.as_deref());

@@ -53,7 +53,7 @@ pub enum Stage {
     /// Done at once or not at all.
     Once(Transaction),
     /// A walk over the rows in batches, each a transaction.
-    Batches(Walk),
+    Batches(Box<Walk>),
 }
 
 /// How a part of a plan runs.
