@@ -69,26 +69,15 @@ impl Agreement {
         }
     }
 
-    /// The condition under which a row's columns do not agree. Where values are mapped, it is enough that one of the two is what becomes of the other.
+    /// The condition under which a row's columns do not agree. Where values are mapped, it is enough that one of the
+    /// two is what becomes of the other.
     pub(super) fn differ(&self) -> String {
         self.differ_in("")
     }
 
-    /// The same for the row that a trigger calls `NEW`.
-    pub(super) fn differ_in_new(&self) -> String {
-        match &self.mapping {
-            Mapping::Same | Mapping::Converted => self.differ_in("NEW."),
-            Mapping::Expressions { .. } => {
-                let Pair { old, new, .. } = &self.pair;
-                format!(
-                    "EXISTS (SELECT 1 FROM (SELECT NEW.{old} AS {old}, NEW.{new} AS {new}) WHERE {})",
-                    self.differ()
-                )
-            }
-        }
-    }
-
-    fn differ_in(&self, row: &str) -> String {
+    /// The same for the row that a trigger calls `NEW.`; not where values are mapped by expressions, which name
+    /// the columns alone.
+    pub(super) fn differ_in(&self, row: &str) -> String {
         let Pair { old, new, .. } = &self.pair;
         match &self.mapping {
             Mapping::Same => other(&format!("{row}{old}"), &format!("{row}{new}")),

@@ -18,7 +18,7 @@ use crate::name::Name;
 use crate::schema::{Key, Kind, Object, Pair, Promise};
 
 use super::agreement::other;
-use super::{Agreement, Step};
+use super::{Agreement, Mapping, Step};
 
 /// The triggers of one change.
 #[derive(Clone, Debug)]
@@ -93,7 +93,15 @@ impl SyncTriggers {
         updated: &[String],
     ) -> Self {
         let table = &agreement.pair.table;
-        let when = agreement.differ_in_new();
+        let when = match agreement.mapping {
+            Mapping::Same | Mapping::Converted => agreement.differ_in("NEW."),
+            // The values in NEW have no affinity, by which an expression may come to something else.
+            Mapping::Expressions { .. } => format!(
+                "EXISTS (SELECT 1 FROM {table} WHERE {} AND {})",
+                this_row(&agreement.path.key),
+                agreement.differ()
+            ),
+        };
         let trigger = |what: &str, event: &str, statements: &[String]| {
             let name = name(change, what);
             let body = statements.join(";\n  ");
@@ -140,8 +148,8 @@ struct Direction {
 }
 
 impl Direction {
-    /// One column follows the other. What an UPDATE in here fails to do under a policy of the statement outside, or would
-    /// leave half done under OR FAIL, is refused aloud.
+    /// One column follows the other, and again where a trigger of the application has changed one meanwhile. What an
+    /// UPDATE in here fails to do, under a policy of the statement outside, is never undone in silence: it is refused.
     fn statements(
         &self,
         agreement: &Agreement,
@@ -172,9 +180,15 @@ impl Direction {
             old.as_str(),
             new.as_str()
         ));
+        // Since then: by the first UPDATE, or by a trigger of the application that it fired.
+        let old_changed = other(&old.to_string(), &format!("NEW.{old}"));
+        let new_changed = other(&new.to_string(), &format!("NEW.{new}"));
         statements.extend([
             format!("UPDATE {table} SET {old} = {down} WHERE {row} AND {by_new} AND {differ}"),
-            format!("UPDATE {table} SET {new} = {up} WHERE {row} AND NOT {by_new} AND {differ}"),
+            format!(
+                "UPDATE {table} SET {new} = {up} WHERE {row} AND {differ} AND (NOT {by_new} OR {old_changed})"
+            ),
+            format!("UPDATE {table} SET {old} = {down} WHERE {row} AND {differ} AND {new_changed}"),
             format!("SELECT RAISE(ABORT, {refused}) FROM {table} WHERE {row} AND {differ}"),
         ]);
         statements
