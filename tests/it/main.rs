@@ -9,14 +9,18 @@
     clippy::unwrap_used
 )]
 
+mod application;
 mod architecture;
 mod bad_input;
 mod cli;
+mod crash;
 mod documents;
 mod node;
 mod oracle;
 mod process;
 mod property;
+mod stops;
 mod support;
 mod survive;
 mod turns;
+mod twins;

@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -253,6 +254,25 @@ impl Conversation {
         let ran = await_end(self.child, b"").done();
         assert_eq!(ran.stderr, "");
         assert_eq!(self.lines.recv(), Err(mpsc::RecvError), "a reply too many");
+    }
+}
+
+/// Chance, which is another one in every run.
+pub(crate) struct Dice(u64);
+
+impl Dice {
+    pub(crate) fn new() -> Self {
+        Self(RandomState::new().hash_one(0))
+    }
+
+    /// A number from nought to below `sides`.
+    pub(crate) fn roll(&mut self, sides: u32) -> u32 {
+        // SplitMix64.
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let number = (mixed >> 32) * u64::from(sides) >> 32;
+        u32::try_from(number).unwrap()
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use changeover::changeover::{Changeover, Options};
+use changeover::changeover::{Changeover, Options, Runner};
+use changeover::event::{self, Observer};
 use changeover::request::{Abort, Contract, Expand, MigrateData, Request};
-use changeover::{Result, event};
+use changeover::{Phase, Result};
 
 pub(crate) use changeover::Error;
 pub(crate) use changeover::error::Code;
@@ -58,6 +60,23 @@ impl File {
 
     pub(crate) fn path(&self) -> PathBuf {
         self.folder.path().join("file.db")
+    }
+
+    /// A file of its own with what a power cut would leave of this one, while processes have it open.
+    pub(crate) fn as_after_a_crash(&self) -> Self {
+        let copy = Self {
+            folder: folder(),
+            knowledge: self.knowledge,
+        };
+        // What processes share in memory is gone. The rest is copied from outside, since a process that closes a file
+        // loses its own locks on it.
+        let lasting = |path: &PathBuf| !path.to_string_lossy().ends_with("-shm");
+        let mut command = Command::new("cp");
+        command.arg(self.path());
+        command.args(self.neighbours().into_iter().filter(lasting));
+        let status = command.arg(copy.folder.path()).status().unwrap();
+        assert!(status.success());
+        copy
     }
 
     /// Every byte of the file, as it lies on the disk.
@@ -115,6 +134,8 @@ pub(crate) struct Change<'a> {
     pub(crate) allow_breaking: bool,
     /// Rows in one transaction of the backfill.
     pub(crate) batch_rows: u32,
+    /// Whether new applications write both columns.
+    pub(crate) write_both: bool,
 }
 
 /// The change of column `old` of `table` into `new`, in batches so small that even few rows make several.
@@ -126,6 +147,7 @@ pub(crate) fn change<'a>(table: &'a str, old: &'a str, new: &'a str) -> Change<'
         told: true,
         allow_breaking: false,
         batch_rows: 2,
+        write_both: false,
     }
 }
 
@@ -145,59 +167,61 @@ impl Change<'_> {
         }
     }
 
-    pub(crate) fn expand(&self, file: &File) -> Result<Entry> {
-        self.apply(
-            file,
-            &Request::Expand(Expand {
-                table: self.table.into(),
+    /// What is asked for in a phase.
+    pub(crate) fn request(&self, phase: Phase) -> Request {
+        let table = Name::from(self.table);
+        match phase {
+            Phase::Expand => Request::Expand(Expand {
+                table,
                 add_column: self.new.into(),
                 column_type: None,
                 from: self.told.then(|| self.old.into()),
                 allow_breaking: self.allow_breaking,
             }),
-        )
+            Phase::MigrateData => Request::MigrateData(MigrateData {
+                from: self.old.into(),
+                to: self.new.into(),
+                table: Some(table),
+                winner: None,
+                up: None,
+                down: None,
+                write_both: self.write_both,
+                expand: false,
+            }),
+            Phase::Contract => Request::Contract(Contract {
+                table,
+                remove_column: self.old.into(),
+                winner: None,
+            }),
+            Phase::Abort => Request::Abort(Abort {
+                table,
+                winner: None,
+            }),
+        }
+    }
+
+    pub(crate) fn expand(&self, file: &File) -> Result<Entry> {
+        self.apply(file, Phase::Expand)
     }
 
     /// Says that new applications write both columns where the table needs that.
     pub(crate) fn migrate_data(&self, file: &File) -> Result<Entry> {
-        let migrate = |write_both| {
-            let request = Request::MigrateData(MigrateData {
-                from: self.old.into(),
-                to: self.new.into(),
-                table: Some(self.table.into()),
-                winner: None,
-                up: None,
-                down: None,
-                write_both,
-                expand: false,
-            });
-            self.apply(file, &request)
+        let writing_both = Self {
+            write_both: true,
+            ..*self
         };
-        match migrate(false) {
-            Err(Error::NeedsBoth { .. }) => migrate(true),
+        match self.apply(file, Phase::MigrateData) {
+            Err(Error::NeedsBoth { .. }) => writing_both.apply(file, Phase::MigrateData),
             outcome => outcome,
         }
     }
 
     pub(crate) fn contract(&self, file: &File) -> Result<Entry> {
-        self.apply(
-            file,
-            &Request::Contract(Contract {
-                table: self.table.into(),
-                remove_column: self.old.into(),
-                winner: None,
-            }),
-        )
+        self.apply(file, Phase::Contract)
     }
 
     pub(crate) fn abort(&self, file: &File) -> Result<Entry> {
-        self.apply(
-            file,
-            &Request::Abort(Abort {
-                table: self.table.into(),
-                winner: None,
-            }),
-        )
+        self.apply(file, Phase::Abort)
     }
 
     /// All three phases.
@@ -207,8 +231,17 @@ impl Change<'_> {
         self.contract(file).map(drop)
     }
 
-    fn apply(&self, file: &File, request: &Request) -> Result<Entry> {
-        open(&file.path(), self.batch_rows)?.apply(request, &mut event::unobserved)
+    pub(crate) fn apply(&self, file: &File, phase: Phase) -> Result<Entry> {
+        self.observed(file, phase, &mut event::unobserved)
+    }
+
+    pub(crate) fn observed(
+        &self,
+        file: &File,
+        phase: Phase,
+        observer: &mut Observer<'_>,
+    ) -> Result<Entry> {
+        open(&file.path(), self.batch_rows)?.apply(&self.request(phase), observer)
     }
 }
 
@@ -219,13 +252,7 @@ pub(crate) fn forget(file: &File) -> Result<()> {
 
 /// What an expand warns of, by its plan.
 pub(crate) fn warnings_of_expand(file: &File, change: Change<'_>) -> Vec<String> {
-    let request = Request::Expand(Expand {
-        table: change.table.into(),
-        add_column: change.new.into(),
-        column_type: None,
-        from: change.told.then(|| change.old.into()),
-        allow_breaking: change.allow_breaking,
-    });
+    let request = change.request(Phase::Expand);
     let plans = open(&file.path(), 1).unwrap().plan(&request).unwrap();
     plans.into_iter().flat_map(|plan| plan.warnings).collect()
 }
@@ -233,6 +260,11 @@ pub(crate) fn warnings_of_expand(file: &File, change: Change<'_>) -> Vec<String>
 fn open(path: &Path, batch_rows: u32) -> Result<Changeover> {
     let options = Options {
         batch_rows,
+        // Whoever was at work before is gone, as after a crash: no test here has two at work at a time.
+        runner: Runner {
+            name: "a test".to_owned(),
+            is_gone: |_| true,
+        },
         ..Options::default()
     };
     Changeover::open(path, options)

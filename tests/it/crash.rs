@@ -1,0 +1,158 @@
+//! Processes that are killed, changeovers and applications alike, while the others go on.
+//!
+//! `CHANGEOVER_KILLS` says how many changeovers are killed, 10 where it is not set.
+
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use std::{env, thread};
+
+use super::application::{Application, expect_twins, make_tables, written};
+use super::process::{Dice, Folder, await_end, number, on, start, texts, words};
+
+const EXPAND: &str = "expand people full_name --from name";
+const MIGRATE_DATA: &str = "migrate-data name full_name --batch-rows 20";
+const CONTRACT: &str = "contract people name";
+const ABORT: &str = "abort people";
+
+/// Somebody who kills changeovers at random moments.
+struct Killer {
+    dice: Dice,
+    wanted: u32,
+    kills: u32,
+    /// The kills that came in the midst of a data migration.
+    in_migrations: u32,
+}
+
+impl Killer {
+    fn new() -> Self {
+        let wanted = env::var("CHANGEOVER_KILLS").ok();
+        Self {
+            dice: Dice::new(),
+            wanted: wanted.map_or(10, |wanted| wanted.parse().unwrap()),
+            kills: 0,
+            in_migrations: 0,
+        }
+    }
+
+    fn has_enough(&self) -> bool {
+        self.kills >= self.wanted
+    }
+
+    /// Starts a command and kills it a moment later. Returns whether it was done before.
+    #[track_caller]
+    fn kill(&mut self, db: &Path, line: &str) -> bool {
+        let mut child = start(on(db).args(line.split(' ')));
+        thread::sleep(Duration::from_micros(self.dice.roll(200_000).into()));
+        child.kill().unwrap();
+        let ran = await_end(child, b"");
+        if ran.status.signal().is_none() {
+            ran.done();
+            return true;
+        }
+        self.kills += 1;
+        self.in_migrations += u32::from(line == MIGRATE_DATA);
+        assert_eq!(texts(db, "PRAGMA integrity_check"), ["ok"], "{line}");
+        false
+    }
+
+    /// Runs a command again and again, until it is done or has been killed so many times.
+    #[track_caller]
+    fn kill_up_to(&mut self, times: u32, db: &Path, line: &str) -> bool {
+        (0..times).any(|_| self.has_enough() || self.kill(db, line))
+    }
+
+    /// Runs a command until it is done.
+    #[track_caller]
+    fn kill_until_done(&mut self, db: &Path, line: &str) {
+        while !self.has_enough() {
+            if self.kill(db, line) {
+                return;
+            }
+        }
+        words(db, line).done();
+    }
+}
+
+/// The texts of the table and of all that hangs on it.
+fn schema(db: &Path) -> Vec<String> {
+    texts(
+        db,
+        "SELECT sql FROM sqlite_schema WHERE tbl_name = 'people' ORDER BY rowid",
+    )
+}
+
+/// A whole change with both applications at work, begun anew once or twice.
+fn change(killer: &mut Killer, journal: &str) {
+    let folder = Folder::new();
+    let db = folder.join("app.db");
+    make_tables(&db, journal);
+    let before = schema(&db);
+    let mut old = Application::start(&db, "name");
+    killer.kill_until_done(&db, EXPAND);
+    let kills = killer.dice.roll(6);
+    killer.kill_up_to(kills, &db, MIGRATE_DATA);
+    old.crash();
+    if killer.dice.roll(2) == 0 {
+        killer.kill_until_done(&db, ABORT);
+        assert_eq!(schema(&db), before);
+        killer.kill_until_done(&db, EXPAND);
+    }
+    killer.kill_until_done(&db, MIGRATE_DATA);
+    let mut new = Application::start(&db, "full_name");
+    old.crash();
+    new.crash();
+    if killer.dice.roll(2) == 0 {
+        killer.kill_until_done(&db, ABORT);
+        // Its column is gone.
+        new.end();
+        assert_eq!(schema(&db), before);
+        old.await_writes();
+        killer.kill_until_done(&db, EXPAND);
+        killer.kill_until_done(&db, MIGRATE_DATA);
+        new = Application::start(&db, "full_name");
+    }
+    old.await_writes();
+    killer.kill_until_done(&db, CONTRACT);
+    new.await_writes();
+    old.end();
+    new.end();
+    expect_twins(&db, "full_name");
+    let after: Vec<String> = before
+        .iter()
+        .map(|sql| {
+            sql.replace("(name", "(full_name")
+                .replace("KEY, name", "KEY, full_name")
+        })
+        .collect();
+    assert_eq!(schema(&db), after);
+    words(&db, "forget").done();
+    assert_eq!(
+        number(
+            &db,
+            "SELECT count(*) FROM sqlite_schema WHERE name LIKE '\\_changeover%' ESCAPE '\\'"
+        ),
+        0
+    );
+    eprintln!(
+        "{journal}: {} writes by old applications, {} by new ones",
+        written(&db, "name"),
+        written(&db, "full_name")
+    );
+}
+
+#[test]
+fn killed_at_random_moments_under_traffic_it_loses_nothing() {
+    let begun = Instant::now();
+    let mut killer = Killer::new();
+    while !killer.has_enough() {
+        change(&mut killer, "WAL");
+        change(&mut killer, "DELETE");
+    }
+    eprintln!(
+        "{} kills, {} of them in data migrations, in {:?}",
+        killer.kills,
+        killer.in_migrations,
+        begun.elapsed()
+    );
+}
