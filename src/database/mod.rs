@@ -103,6 +103,8 @@ impl Database {
         connection.busy_timeout(busy_timeout)?;
         // The application's triggers answer to its own statements, not to ours.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
+        // A column that somebody has taken away meanwhile is missed, and not read as a word in quotes.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
         Memory::Cache.allot().run(&connection)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         // The first look at the header: here a file that is no database shows.

@@ -103,8 +103,13 @@ impl Ledger {
             of_change("_changeover_runs"),
         );
         let synced = Statement::with(
-            "UPDATE _changeover_changes SET text_synced = ?1 WHERE id = ?2",
-            [text(begun.text_synced), id.clone()],
+            "UPDATE _changeover_changes SET text_before = ?1, text_after = ?2, text_synced = ?3 WHERE id = ?4",
+            [
+                text(begun.text_before),
+                text(begun.text_after),
+                text(begun.text_synced),
+                id.clone(),
+            ],
         );
         let counted = Statement::with(
             "UPDATE _changeover_changes SET rows_migrated = rows_migrated + changes() WHERE id = ?1",
@@ -129,7 +134,10 @@ impl Ledger {
             ],
             counted: Step::run("so many rows more have a value", counted),
             finished: vec![
-                Step::run("the ledger knows the text of the table", synced),
+                Step::run(
+                    "the ledger knows the texts of the table, whoever changed them since it began",
+                    synced,
+                ),
                 entry,
                 Step::run("with the number of rows", total),
                 Step::run("no cursor is needed any more", cursor),
