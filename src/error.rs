@@ -411,7 +411,8 @@ impl Error {
             }
             Self::TableChanged { text, .. } => {
                 return Some(format!(
-                    "columns may be added meanwhile; give the table its text back: {text}"
+                    "columns may be added, dropped and renamed meanwhile, but for the two; undo what was done to the table, whose \
+                     text was: {text}"
                 ));
             }
             Self::NeedsBoth { .. } => {

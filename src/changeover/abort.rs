@@ -11,7 +11,8 @@ use super::{Asked, View};
 
 impl View<'_> {
     pub(super) fn abort(&self, asked: &Abort) -> Result<Asked> {
-        let table = match (self.table(&asked.table), self.ledger.open_on(&asked.table)) {
+        let name = self.name_now(&asked.table).unwrap_or(&asked.table);
+        let table = match (self.table(name), self.ledger.open_on(name)) {
             (Err(Error::NoSuchTable { .. }), Some(change)) => {
                 return Ok(self.record_gone(change, &format!("{} ()", change.table.as_str())));
             }
@@ -27,6 +28,7 @@ impl View<'_> {
                 _ => Err(Error::NothingToAbort(table.name)),
             };
         };
+        self.expect_no_other_names(change, &table)?;
         if table.column(&change.new).is_none() {
             return Ok(self.record_gone(change, &table.summary()));
         }

@@ -37,9 +37,9 @@ impl View<'_> {
     }
 
     fn contract_plan(&self, table: &Table, change: &Change, asked: &Contract) -> Result<Asked> {
+        let standing = self.standing(change)?;
         let agreement = self.agreement(change, table, &asked.remove_column)?;
         let replaces = replaces(change, table, &asked.remove_column)?;
-        let standing = self.standing(change)?;
         let before = standing.before.as_deref();
         let target = plan::target(&standing.schema, before, &agreement.pair, replaces)?;
         let target = Target::of(target, &self.schema, &table.name)?;

@@ -91,6 +91,7 @@ impl View<'_> {
         let change = Change {
             id: self.ledger.next_change(),
             table: table.name.clone(),
+            table_was: None,
             old: source.map(|column| column.name.clone()),
             new: new.clone(),
             asked_type: asked.column_type.clone(),

@@ -19,6 +19,9 @@ use super::{Asked, View, agreement, mapping, replaces, same_type};
 
 impl View<'_> {
     pub(super) fn migrate_data(&self, asked: &MigrateData) -> Result<Asked> {
+        if let Some(table) = &asked.table {
+            self.table(table)?;
+        }
         let Some(change) = self.change_meant(asked)? else {
             return Err(nothing_to_migrate(asked));
         };

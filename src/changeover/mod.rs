@@ -25,6 +25,8 @@ use crate::plan::{Agreement, Mapping, Path, Plan};
 use crate::request::Request;
 use crate::schema::{Pair, Schema, Table, default_of};
 
+use standing::follow_tables;
+
 pub use reply::Reply;
 pub use status::{ChangeStatus, Status};
 
@@ -143,10 +145,12 @@ impl Changeover {
 
     fn snapshot<T>(&self, judge: impl FnOnce(&View<'_>) -> Result<T>) -> Result<T> {
         self.database.snapshot(|connection| {
+            let (schema, mut ledger) = (Schema::read(connection)?, Ledger::read(connection)?);
+            follow_tables(&mut ledger, &schema)?;
             judge(&View {
-                schema: Schema::read(connection)?,
-                ledger: Ledger::read(connection)?,
                 connection,
+                schema,
+                ledger,
             })
         })
     }
@@ -206,7 +210,20 @@ impl View<'_> {
     }
 
     fn table(&self, name: &Name) -> Result<Table> {
-        Table::read(self.connection, name)
+        Table::read(self.connection, name).map_err(|error| match error {
+            Error::NoSuchTable { table, nearest } => Error::NoSuchTable {
+                nearest: self.name_now(&table).cloned().or(nearest),
+                table,
+            },
+            other => other,
+        })
+    }
+
+    /// What the table of an open change is called now, where that is something else than when it was begun.
+    fn name_now(&self, table: &Name) -> Option<&Name> {
+        let mut open = self.ledger.changes.iter().filter(|it| it.state.is_open());
+        let change = open.find(|it| it.table_was.as_ref() == Some(table))?;
+        Some(&change.table)
     }
 
     fn table_text(&self, table: &Name) -> Result<&str> {

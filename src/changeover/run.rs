@@ -79,12 +79,7 @@ impl Changeover {
                     execution.observer,
                 )?);
             }
-            let ran = match stage {
-                Stage::Sweep(sweep) => execution.sweep(sweep)?,
-                Stage::Once(transaction) => execution.once(transaction)?,
-                Stage::Batches(walk) => execution.walk(walk)?,
-            };
-            if ran == Ran::Stale {
+            if execution.stage(stage)? == Ran::Stale {
                 return Ok(Ran::Stale);
             }
         }
@@ -106,6 +101,25 @@ pub(super) struct Execution<'a> {
 }
 
 impl Execution<'_> {
+    fn stage(&mut self, stage: &Stage) -> Result<Ran> {
+        let outcome = match stage {
+            Stage::Sweep(sweep) => self.sweep(sweep),
+            Stage::Once(transaction) => self.once(transaction),
+            Stage::Batches(walk) => self.walk(walk),
+        };
+        match outcome {
+            // A table or a column that is read between two transactions may have another name by now.
+            Err(Error::Sqlite(error)) => {
+                let is_fresh = |connection: &_| self.planned.is_fresh(&self.schema, connection);
+                if self.database.snapshot(is_fresh)? {
+                    return Err(Error::Sqlite(error));
+                }
+                Ok(Ran::Stale)
+            }
+            outcome => outcome,
+        }
+    }
+
     fn once(&mut self, transaction: &Transaction) -> Result<Ran> {
         let Transaction {
             foreign_keys,

@@ -1,8 +1,10 @@
 //! How a change stands in the file: what the table's text is made of.
 
 use crate::error::{Error, Result};
-use crate::ledger::Change;
-use crate::schema::{Schema, added_since, text_without, with_columns};
+use crate::ledger::{Change, Ledger};
+use crate::name::Name;
+use crate::plan::belongs_to;
+use crate::schema::{Kind, Schema, Table, alterations_since, altered, text_under, text_without};
 
 use super::View;
 
@@ -10,43 +12,91 @@ use super::View;
 pub(super) struct Standing {
     /// The schema as if the columns were not kept in step.
     pub(super) schema: Schema,
-    /// The text of the table without the new column, where nobody else has done more to it than add columns.
+    /// The text of the table without the new column, where it is known what others have done to it.
     pub(super) before: Option<String>,
 }
 
+/// Finds the tables of open changes that were given other names meanwhile: those on which the triggers of the change
+/// hang, or which have the text that expand left.
+pub(super) fn follow_tables(ledger: &mut Ledger, schema: &Schema) -> Result<()> {
+    for change in &mut ledger.changes {
+        if !change.state.is_open() || schema.table_text(&change.table).is_some() {
+            continue;
+        }
+        let mut ours = schema.ours.iter();
+        let hung = ours.find(|object| belongs_to(change.id, &object.name));
+        if let Some(object) = hung {
+            *change = under(&object.table, change)?;
+            continue;
+        }
+        for object in schema.objects.iter().filter(|it| it.kind == Kind::Table) {
+            let renamed = under(&object.name, change)?;
+            if object.sql.as_ref() == Some(&renamed.text_after) {
+                *change = renamed;
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The change on its table under another name.
+fn under(name: &Name, change: &Change) -> Result<Change> {
+    let renamed = |text: &String| text_under(name, &change.table, text);
+    Ok(Change {
+        table: name.clone(),
+        table_was: Some(change.table.clone()),
+        text_before: renamed(&change.text_before)?,
+        text_after: renamed(&change.text_after)?,
+        text_synced: change.text_synced.as_ref().map(renamed).transpose()?,
+        ..change.clone()
+    })
+}
+
 impl View<'_> {
+    /// The error that somebody else did to the table what the change cannot be carried through.
+    fn table_changed(change: &Change) -> Error {
+        let text = change.text_synced.as_ref().unwrap_or(&change.text_after);
+        Error::TableChanged {
+            table: change.table.clone(),
+            new: change.new.clone(),
+            text: text.clone(),
+        }
+    }
+
+    /// Fails where a column of the change has another name. It must have one where it is not there while triggers of the
+    /// change hang on the table, since nobody can drop it then.
+    pub(super) fn expect_no_other_names(&self, change: &Change, table: &Table) -> Result<()> {
+        let mut ours = self.schema.ours.iter();
+        let is_watched = ours.any(|it| it.kind == Kind::Trigger && belongs_to(change.id, &it.name));
+        let mut columns = change.old.iter().chain([&change.new]);
+        if is_watched && columns.any(|column| table.column(column).is_none()) {
+            return Err(Self::table_changed(change));
+        }
+        Ok(())
+    }
+
     /// Takes the change's own work off the text of the table.
     ///
-    /// Fails with [`Error::TableChanged`] where somebody else did more to that text meanwhile than add columns.
+    /// Fails with [`Error::TableChanged`] where both columns are written already and somebody else did to that text
+    /// what cannot be done to the one of before.
     pub(super) fn standing(&self, change: &Change) -> Result<Standing> {
         let (table, live) = (&change.table, &self.schema);
         let text = self.table_text(table)?;
-        let plain = |before: Option<&String>| Standing {
-            schema: live.clone(),
-            before: before.cloned(),
+        let (Some(synced), Some(old)) = (&change.text_synced, &change.old) else {
+            let is_untouched = text == change.text_after;
+            return Ok(Standing {
+                schema: live.clone(),
+                before: is_untouched.then(|| change.text_before.clone()),
+            });
         };
-        if text == change.text_after {
-            return Ok(plain(Some(&change.text_before)));
-        }
-        let Some(synced) = &change.text_synced else {
-            return Ok(plain(None));
-        };
-        let added = if text == synced {
-            Vec::new()
-        } else {
-            added_since(live, table, synced)?.ok_or_else(|| Error::TableChanged {
-                table: table.clone(),
-                new: change.new.clone(),
-                text: synced.clone(),
-            })?
-        };
-        let with_added = |text: &str| with_columns(live, table, text, &added);
-        let after = with_added(&change.text_after)?;
+        let alterations = alterations_since(live, table, synced, [old, &change.new])?;
+        let alterations = alterations.ok_or_else(|| Self::table_changed(change))?;
+        let now = |text: &str| altered(live, table, text, &alterations);
+        let after = now(&change.text_after)?;
         Ok(Standing {
-            schema: live
-                .clone()
-                .with_text(crate::schema::Kind::Table, table, &after),
-            before: Some(with_added(&change.text_before)?),
+            schema: live.clone().with_text(Kind::Table, table, &after),
+            before: Some(now(&change.text_before)?),
         })
     }
 }

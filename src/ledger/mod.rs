@@ -45,6 +45,8 @@ pub struct Change {
     pub id: i64,
     /// The table.
     pub table: Name,
+    /// What the table was called when the change was last recorded, where that is something else.
+    pub table_was: Option<Name>,
     /// The old column, once it is named.
     pub old: Option<Name>,
     /// The new column.
@@ -295,6 +297,7 @@ fn read_changes(connection: &Connection, format: i64) -> Result<Vec<Change>> {
         Ok(Change {
             id: row.get(0)?,
             table: row.get(1)?,
+            table_was: None,
             old: row.get(2)?,
             new: row.get(3)?,
             asked_type: row.get(4)?,

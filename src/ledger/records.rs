@@ -79,8 +79,8 @@ impl Ledger {
         let optional = |it: Option<&String>| it.map_or(Value::Null, |it| text(it));
         let started = Statement::with(
             "UPDATE _changeover_changes \
-             SET state = ?1, old_column = ?2, text_before = ?3, text_after = ?4, up = ?5, down = ?6, write_both = ?7 \
-             WHERE id = ?8",
+             SET state = ?1, old_column = ?2, text_before = ?3, text_after = ?4, up = ?5, down = ?6, write_both = ?7, \
+             table_name = ?8 WHERE id = ?9",
             [
                 text(State::Migrating.as_str()),
                 text(old.as_str()),
@@ -89,6 +89,7 @@ impl Ledger {
                 optional(expressions.map(|it| &it.up)),
                 optional(expressions.map(|it| &it.down)),
                 begun.write_both.into(),
+                text(change.table.as_str()),
                 id.clone(),
             ],
         );
@@ -192,8 +193,12 @@ fn set_state(change: &Change, state: State) -> Step {
     Step::run(
         format!("the change is {state}"),
         Statement::with(
-            "UPDATE _changeover_changes SET state = ?1 WHERE id = ?2",
-            [Value::Text(state.to_string()), Value::Integer(change.id)],
+            "UPDATE _changeover_changes SET state = ?1, table_name = ?2 WHERE id = ?3",
+            [
+                Value::Text(state.to_string()),
+                Value::Text(change.table.as_str().to_owned()),
+                Value::Integer(change.id),
+            ],
         ),
     )
 }

@@ -28,7 +28,7 @@ pub use contract::{remove_new, rename_old, replace_old, text_without};
 pub use declared::typed;
 pub use relaxed::Promise;
 pub use shadow::{SHADOW, Shadow};
-pub use standing::{added_since, with_columns};
+pub use standing::{alterations_since, altered, text_under};
 pub use sync::{NewApps, Synced, default_of, index_twins, synced};
 pub use trial::{Trial, check_expression};
 
