@@ -20,6 +20,7 @@ mod oracle;
 mod process;
 mod property;
 mod stops;
+mod strangers;
 mod support;
 mod survive;
 mod turns;

@@ -271,7 +271,7 @@ impl Dice {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        let number = (mixed >> 32) * u64::from(sides) >> 32;
+        let number = ((mixed >> 32) * u64::from(sides)) >> 32;
         u32::try_from(number).unwrap()
     }
 }

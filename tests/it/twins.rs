@@ -29,7 +29,8 @@ pub(crate) fn renaming() -> Change<'static> {
 pub(crate) struct Twins {
     pub(crate) file: File,
     untouched: File,
-    change: Change<'static>,
+    pub(crate) change: Change<'static>,
+    writes: &'static [&'static str],
     written: Cell<usize>,
 }
 
@@ -41,8 +42,14 @@ impl Twins {
             untouched: file.copy(),
             file,
             change: renaming(),
+            writes: &WRITES,
             written: Cell::new(0),
         }
+    }
+
+    /// The same, where the applications write otherwise.
+    pub(crate) fn writing(self, writes: &'static [&'static str]) -> Self {
+        Self { writes, ..self }
     }
 
     /// Both once more.
@@ -56,6 +63,7 @@ impl Twins {
             file: self.file.as_after_a_crash(),
             untouched: self.untouched.copy(),
             change: self.change,
+            writes: self.writes,
             written: self.written.clone(),
         }
     }
@@ -65,7 +73,7 @@ impl Twins {
         for _ in 0..2 {
             for column in self.columns() {
                 let n = self.written.get();
-                let statement = WRITES[n % WRITES.len()].replace("{n}", &n.to_string());
+                let statement = self.writes[n % self.writes.len()].replace("{n}", &n.to_string());
                 self.execute(column, &statement);
                 self.written.set(n + 1);
             }
@@ -86,6 +94,11 @@ impl Twins {
             Some(State::Migrated) => &["name", "full_name"],
             Some(State::Contracted) => &["full_name"],
         }
+    }
+
+    /// What somebody does to the schema of both.
+    pub(crate) fn alter(&self, sql: &str) {
+        self.execute(self.change.old, sql);
     }
 
     /// How far the change has come.
