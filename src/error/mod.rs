@@ -1,32 +1,18 @@
 //! How things fail: every refusal and every failure, with its code, its sentence and what to do next.
 
+mod code;
+mod hint;
+mod sqlite;
+
 use std::path::PathBuf;
 
 use crate::name::Name;
 use crate::phase::State;
 
+pub use code::Code;
+
 /// What every fallible function here returns.
 pub type Result<T> = std::result::Result<T, Error>;
-
-/// The stable code of an error, numbered as Maelstrom numbers its own.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[repr(u8)]
-pub enum Code {
-    /// The file or the request asks for something that cannot be done.
-    NotSupported = 10,
-    /// Another connection kept the file locked; the same request may do later.
-    TemporarilyUnavailable = 11,
-    /// The request itself is wrong.
-    MalformedRequest = 12,
-    /// The file, the disk or SQLite failed.
-    Crash = 13,
-    /// No such file, table or column.
-    DoesNotExist = 20,
-    /// It is there already.
-    AlreadyExists = 21,
-    /// A check refused: the order of the phases, the data, or what would break.
-    PreconditionFailed = 22,
-}
 
 /// Why something was not done. Whatever the variant, the file is as it was, or as the last batch left it.
 #[derive(Debug, thiserror::Error)]
@@ -298,183 +284,6 @@ pub enum Error {
     /// The observer asked to stop.
     #[error("stopped as asked")]
     Stopped,
-}
-
-impl Error {
-    /// The stable code, for machines.
-    #[must_use]
-    pub fn code(&self) -> Code {
-        match self {
-            Self::NotSupported(_)
-            | Self::NotAnOrdinaryTable { .. }
-            | Self::Generated { .. }
-            | Self::NotWritable { .. }
-            | Self::LedgerTooNew { .. } => Code::NotSupported,
-            Self::Busy | Self::Unsettled | Self::Stopped | Self::Running(_) | Self::TakenOver => {
-                Code::TemporarilyUnavailable
-            }
-            Self::Malformed(_) | Self::NotAType(..) | Self::NotAnExpression { .. } => {
-                Code::MalformedRequest
-            }
-            Self::NotAFile(_)
-            | Self::NotADatabase
-            | Self::Damaged(_)
-            | Self::ReadOnly(_)
-            | Self::DiskFull
-            | Self::Sqlite(_)
-            | Self::Io(_)
-            | Self::Unexpected(_)
-            | Self::Ledger(_) => Code::Crash,
-            Self::NoSuchFile(_)
-            | Self::NoSuchTable { .. }
-            | Self::NoSuchColumn { .. }
-            | Self::NoTableHas(_) => Code::DoesNotExist,
-            Self::FileExists(_) | Self::ColumnExists { .. } => Code::AlreadyExists,
-            Self::ChangeOpen { .. }
-            | Self::ForgetOpen(_)
-            | Self::NoLedger
-            | Self::NothingToMigrate { .. }
-            | Self::Ambiguous { .. }
-            | Self::OtherSource { .. }
-            | Self::NotMigrated { .. }
-            | Self::NothingReplaces { .. }
-            | Self::NothingToAbort(_)
-            | Self::BegunOtherwise { .. }
-            | Self::TableChanged { .. }
-            | Self::NeedsBoth { .. }
-            | Self::WouldBreak { .. }
-            | Self::Disagreement { .. }
-            | Self::WouldLose { .. }
-            | Self::Constraint(_) => Code::PreconditionFailed,
-        }
-    }
-
-    /// What to do next, where there is something to say.
-    #[must_use]
-    pub fn hint(&self) -> Option<String> {
-        let hint = match self {
-            Self::NoSuchFile(_) => "check the path; `changeover seed PATH` writes a sample file",
-            Self::FileExists(_) => "name a path that is free; no file is ever overwritten",
-            Self::NotADatabase => "check the path; an encrypted database cannot be read either",
-            Self::Damaged(_) => "`PRAGMA integrity_check` in sqlite3 tells more; restore a backup",
-            Self::ReadOnly(_) => "make the file and its folder writable, or be its owner",
-            Self::DiskFull => "nothing is lost: make room and run the same again",
-            Self::Sqlite(error) => {
-                let on_disk = Some(rusqlite::ErrorCode::SystemIoFailure);
-                if error.sqlite_error_code() != on_disk {
-                    return None;
-                }
-                "the disk, or the limit on a file's size, stands in the way: nothing is lost, run the same again later"
-            }
-            Self::Busy => "run the same again, or wait longer with --busy-timeout",
-            Self::Unsettled => "run the same again when nothing else changes the schema",
-            Self::NoSuchTable {
-                nearest: Some(near),
-                ..
-            }
-            | Self::NoSuchColumn {
-                nearest: Some(near),
-                ..
-            } => {
-                return Some(format!("did you mean `{}`?", near.as_str()));
-            }
-            Self::NotAnOrdinaryTable { .. } => "name the table that holds the rows",
-            Self::ColumnExists { .. } => "name a column that is not there yet",
-            Self::NotAType(..) => {
-                "a type is its name alone, as in TEXT or VARCHAR(20): no constraint, no default"
-            }
-            Self::Generated { .. } => {
-                "add the new column with its own expression instead, and drop this one later"
-            }
-            Self::NotWritable { .. } => {
-                "functions and collations that an application defines are not known here"
-            }
-            Self::ChangeOpen { .. } => "finish it with contract, or undo it with abort, first",
-            Self::ForgetOpen(_) => "contract or abort it first",
-            Self::NothingToMigrate { .. } => {
-                "expand first (--expand does both), or name the old column and the table as expand did"
-            }
-            Self::Ambiguous { .. } => "name the table",
-            Self::OtherSource { expected, .. } => {
-                return Some(format!(
-                    "migrate from `{}`, or abort and expand anew",
-                    expected.as_str()
-                ));
-            }
-            Self::NotMigrated { .. } => "run migrate data first",
-            Self::NotAnExpression { .. } => {
-                "it may use the one column and SQLite's own functions that always give the same: no query, no \
-                 random(), no current time"
-            }
-            Self::BegunOtherwise { .. } => {
-                "run it as it was begun, or abort the change and begin anew"
-            }
-            Self::TableChanged { text, .. } => {
-                return Some(format!(
-                    "columns may be added, dropped and renamed meanwhile, but for the two; undo what was done to the table, whose \
-                     text was: {text}"
-                ));
-            }
-            Self::NeedsBoth { .. } => {
-                "let new applications write both columns until contract, and say so with `write_both` (--write-both)"
-            }
-            Self::Running(_) => "`changeover status` shows it; run the same again when it is done",
-            Self::TakenOver => "nothing is lost: `changeover status` shows who goes on",
-            Self::NothingReplaces { .. } => "expand and migrate data first",
-            Self::WouldBreak { remedy, .. } => remedy,
-            Self::Disagreement { .. } => {
-                "mend the rows, or let one side win: winner `old` or `new` (--winner)"
-            }
-            Self::WouldLose { .. } => {
-                "keep them with winner `new` (--winner new), or drop them with winner `old`"
-            }
-            Self::Constraint(_) => "mend the rows, and run the same again",
-            Self::Unexpected(_) => "nothing was changed; please report this with the schema",
-            Self::LedgerTooNew { .. } => {
-                "use a changeover at least as new as the one that wrote it"
-            }
-            Self::Stopped => "what was done is kept: run the same again to go on",
-            Self::NoSuchTable { nearest: None, .. }
-            | Self::NoSuchColumn { nearest: None, .. }
-            | Self::NoTableHas(_)
-            | Self::NotAFile(_)
-            | Self::Malformed(_)
-            | Self::NotSupported(_)
-            | Self::NoLedger
-            | Self::NothingToAbort(_)
-            | Self::Io(_)
-            | Self::Ledger(_) => return None,
-        };
-        Some(hint.to_owned())
-    }
-}
-
-impl From<rusqlite::Error> for Error {
-    fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode as Sqlite;
-        let says = |error: &rusqlite::Error| match error {
-            rusqlite::Error::SqliteFailure(_, Some(text)) => text.clone(),
-            other => other.to_string(),
-        };
-        match error.sqlite_error_code() {
-            Some(Sqlite::DatabaseBusy | Sqlite::DatabaseLocked) => Self::Busy,
-            Some(Sqlite::NotADatabase) => Self::NotADatabase,
-            Some(Sqlite::DatabaseCorrupt) => Self::Damaged(says(&error)),
-            Some(Sqlite::ReadOnly | Sqlite::CannotOpen | Sqlite::PermissionDenied) => {
-                Self::ReadOnly(says(&error))
-            }
-            Some(Sqlite::DiskFull) => Self::DiskFull,
-            Some(Sqlite::ConstraintViolation) => Self::Constraint(says(&error)),
-            // The file beside a WAL could not grow.
-            Some(Sqlite::SystemIoFailure)
-                if error.sqlite_error().map(|it| it.extended_code)
-                    == Some(rusqlite::ffi::SQLITE_IOERR_SHMSIZE) =>
-            {
-                Self::DiskFull
-            }
-            _ => Self::Sqlite(error),
-        }
-    }
 }
 
 fn bullets(lines: &[String]) -> String {

@@ -1,0 +1,104 @@
+//! What to do next after each error.
+
+use super::Error;
+
+impl Error {
+    /// What to do next, where there is something to say.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::NoSuchFile(_) => "check the path; `changeover seed PATH` writes a sample file",
+            Self::FileExists(_) => "name a path that is free; no file is ever overwritten",
+            Self::NotADatabase => "check the path; an encrypted database cannot be read either",
+            Self::Damaged(_) => "`PRAGMA integrity_check` in sqlite3 tells more; restore a backup",
+            Self::ReadOnly(_) => "make the file and its folder writable, or be its owner",
+            Self::DiskFull => "nothing is lost: make room and run the same again",
+            Self::Sqlite(error) => {
+                let on_disk = Some(rusqlite::ErrorCode::SystemIoFailure);
+                if error.sqlite_error_code() != on_disk {
+                    return None;
+                }
+                "the disk, or the limit on a file's size, stands in the way: nothing is lost, run the same again later"
+            }
+            Self::Busy => "run the same again, or wait longer with --busy-timeout",
+            Self::Unsettled => "run the same again when nothing else changes the schema",
+            Self::NoSuchTable {
+                nearest: Some(near),
+                ..
+            }
+            | Self::NoSuchColumn {
+                nearest: Some(near),
+                ..
+            } => {
+                return Some(format!("did you mean `{}`?", near.as_str()));
+            }
+            Self::NotAnOrdinaryTable { .. } => "name the table that holds the rows",
+            Self::ColumnExists { .. } => "name a column that is not there yet",
+            Self::NotAType(..) => {
+                "a type is its name alone, as in TEXT or VARCHAR(20): no constraint, no default"
+            }
+            Self::Generated { .. } => {
+                "add the new column with its own expression instead, and drop this one later"
+            }
+            Self::NotWritable { .. } => {
+                "functions and collations that an application defines are not known here"
+            }
+            Self::ChangeOpen { .. } => "finish it with contract, or undo it with abort, first",
+            Self::ForgetOpen(_) => "contract or abort it first",
+            Self::NothingToMigrate { .. } => {
+                "expand first (--expand does both), or name the old column and the table as expand did"
+            }
+            Self::Ambiguous { .. } => "name the table",
+            Self::OtherSource { expected, .. } => {
+                return Some(format!(
+                    "migrate from `{}`, or abort and expand anew",
+                    expected.as_str()
+                ));
+            }
+            Self::NotMigrated { .. } => "run migrate data first",
+            Self::NotAnExpression { .. } => {
+                "it may use the one column and SQLite's own functions that always give the same: no query, no \
+                 random(), no current time"
+            }
+            Self::BegunOtherwise { .. } => {
+                "run it as it was begun, or abort the change and begin anew"
+            }
+            Self::TableChanged { text, .. } => {
+                return Some(format!(
+                    "columns may be added, dropped and renamed meanwhile, but for the two; undo what was done to the table, whose \
+                     text was: {text}"
+                ));
+            }
+            Self::NeedsBoth { .. } => {
+                "let new applications write both columns until contract, and say so with `write_both` (--write-both)"
+            }
+            Self::Running(_) => "`changeover status` shows it; run the same again when it is done",
+            Self::TakenOver => "nothing is lost: `changeover status` shows who goes on",
+            Self::NothingReplaces { .. } => "expand and migrate data first",
+            Self::WouldBreak { remedy, .. } => remedy,
+            Self::Disagreement { .. } => {
+                "mend the rows, or let one side win: winner `old` or `new` (--winner)"
+            }
+            Self::WouldLose { .. } => {
+                "keep them with winner `new` (--winner new), or drop them with winner `old`"
+            }
+            Self::Constraint(_) => "mend the rows, and run the same again",
+            Self::Unexpected(_) => "nothing was changed; please report this with the schema",
+            Self::LedgerTooNew { .. } => {
+                "use a changeover at least as new as the one that wrote it"
+            }
+            Self::Stopped => "what was done is kept: run the same again to go on",
+            Self::NoSuchTable { nearest: None, .. }
+            | Self::NoSuchColumn { nearest: None, .. }
+            | Self::NoTableHas(_)
+            | Self::NotAFile(_)
+            | Self::Malformed(_)
+            | Self::NotSupported(_)
+            | Self::NoLedger
+            | Self::NothingToAbort(_)
+            | Self::Io(_)
+            | Self::Ledger(_) => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
