@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::phase::Phase;
 
-/// Something that a commit has just made durable, or that keeps the next one waiting.
+/// Something that a commit has just made durable, or that is done or waited for on the way to the next one.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Event {
     /// The ledger's tables stand in the file.
@@ -26,6 +26,11 @@ pub enum Event {
     BackfillDone {
         /// How long its batches held the write lock.
         holds: Holds,
+    },
+    /// Rows were read to see whether both columns agree in them, which made nothing durable.
+    Looked {
+        /// Rows that were read so far.
+        rows: u64,
     },
     /// The work is held up, and goes on by itself once the other connection gives way. Told once a second.
     Waiting {

@@ -107,6 +107,21 @@ pub struct Abort {
     pub winner: Option<Winner>,
 }
 
+/// Look whether old and new agree, row by row, in the changes whose data migration has begun.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Verify {
+    /// The table; without it every change of the file.
+    #[serde(default)]
+    pub table: Option<Name>,
+    /// Whether to mend what does not agree.
+    #[serde(default)]
+    pub repair: bool,
+    /// Whose value counts then where both columns hold one.
+    #[serde(default)]
+    pub winner: Option<Winner>,
+}
+
 /// The column whose value counts where old and new hold different ones.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]

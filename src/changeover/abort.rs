@@ -51,6 +51,9 @@ impl View<'_> {
             Some(old) if table.column(old).is_some() => Some(self.agreement(change, &table, old)?),
             _ => None,
         };
+        if let (Some(agreement), State::Migrated, None) = (&agreement, change.state, asked.winner) {
+            self.expect_in_step(change, agreement)?;
+        }
         let records = self
             .ledger
             .ended(change, Phase::Abort, &target.table.summary());

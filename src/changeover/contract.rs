@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::ledger::Change;
 use crate::phase::{Phase, State};
-use crate::plan;
+use crate::plan::{self, Contracting, Sweep};
 use crate::request::Contract;
 use crate::schema::{Table, Target};
 
@@ -39,6 +39,9 @@ impl View<'_> {
     fn contract_plan(&self, table: &Table, change: &Change, asked: &Contract) -> Result<Asked> {
         let standing = self.standing(change)?;
         let agreement = self.agreement(change, table, &asked.remove_column)?;
+        if asked.winner.is_none() {
+            self.expect_in_step(change, &agreement)?;
+        }
         let replaces = replaces(change, table, &asked.remove_column)?;
         let before = standing.before.as_deref();
         let target = plan::target(&standing.schema, before, &agreement.pair, replaces)?;
@@ -46,15 +49,19 @@ impl View<'_> {
         let records = self
             .ledger
             .ended(change, Phase::Contract, &target.table.summary());
-        let plan = plan::contract(
-            &self.schema,
-            change.id,
-            table,
-            target,
-            &agreement,
-            asked.winner,
-            records,
-        );
+        let check = match (asked.winner, &change.text_synced) {
+            (Some(_), _) => None,
+            (None, Some(_)) => Some(Sweep::of_disagreement(&agreement)),
+            // Before there were sync triggers, rows that only old applications had written were left for contract.
+            (None, None) => Some(Sweep::of_conflicts(&agreement)),
+        };
+        let contracting = Contracting {
+            change: change.id,
+            agreement: &agreement,
+            check: check.as_ref(),
+            winner: asked.winner,
+        };
+        let plan = plan::contract(&self.schema, table, target, &contracting, records);
         Ok(self.planned(plan, change.id))
     }
 }

@@ -9,13 +9,13 @@ use crate::phase::{Phase, State};
 use crate::plan::{self, Agreement, Mapping, Migration, Plan, SyncTriggers};
 use crate::request::{Expand, MigrateData};
 use crate::schema::{
-    Key, NewApps, Pair, Schema, Synced, Table, Trial, check_expression, index_twins, synced,
+    Key, Pair, Schema, Synced, Table, Trial, check_expression, check_unique, index_twins, synced,
     tables_with, typed,
 };
 
 use super::expand::expect_source;
 use super::standing::Standing;
-use super::{Asked, View, agreement, mapping, replaces, same_type};
+use super::{Asked, View, agreement, mapping, new_apps, replaces, same_type};
 
 impl View<'_> {
     pub(super) fn migrate_data(&self, asked: &MigrateData) -> Result<Asked> {
@@ -181,13 +181,16 @@ fn migration(found: &Found<'_>, change: &Change, asked: &MigrateData) -> Result<
         replaces,
     )?;
     found.check_key(&pair, &terms)?;
+    if !terms.write_both {
+        check_unique(&standing.schema, &pair)?;
+    }
     let begun = found.begun(&pair, replaces)?;
     let synced = synced(
         &begun.0,
         standing.before.as_deref(),
         &pair,
         replaces,
-        terms.new_apps(),
+        new_apps(terms.write_both),
     )?;
     let agreed = |table: &Table, default| {
         let mapping = mapping(table, &pair, terms.expressions.as_ref())?;
@@ -265,14 +268,6 @@ impl Terms {
             write_both: change.write_both || asked.write_both,
         })
     }
-
-    fn new_apps(&self) -> NewApps {
-        if self.write_both {
-            NewApps::WriteBoth
-        } else {
-            NewApps::WriteNew
-        }
-    }
 }
 
 impl Found<'_> {
@@ -323,7 +318,7 @@ impl Found<'_> {
             pair,
             up: agreement.up(),
         };
-        match trial.run(self.connection, terms.new_apps())? {
+        match trial.run(self.connection, new_apps(terms.write_both))? {
             None => Ok(()),
             Some(reason) => Err(Error::NeedsBoth {
                 table: pair.table.clone(),

@@ -10,6 +10,7 @@ mod rows;
 mod run;
 mod standing;
 mod status;
+mod verify;
 
 use std::path;
 use std::time::Duration;
@@ -23,12 +24,13 @@ use crate::ledger::{self, Change, Entry, Expressions, Ledger};
 use crate::name::Name;
 use crate::plan::{Agreement, Mapping, Path, Plan};
 use crate::request::Request;
-use crate::schema::{Pair, Schema, Table, default_of};
+use crate::schema::{NewApps, Pair, Schema, Table, default_of};
 
 use standing::follow_tables;
 
 pub use reply::Reply;
 pub use status::{ChangeStatus, Status};
+pub use verify::{Repaired, Verified};
 
 /// How the engine goes about its work.
 #[derive(Clone, Debug)]
@@ -182,7 +184,7 @@ impl View<'_> {
         Ok(match self.ask(request)? {
             Asked::Planned(planned) => vec![planned.plan],
             Asked::Answered(entry) => vec![Plan {
-                phase: entry.phase,
+                phase: Some(entry.phase),
                 table: self.table_of(&entry),
                 warnings: vec![format!(
                     "applied already, as version {}: there is nothing to do",
@@ -194,12 +196,16 @@ impl View<'_> {
     }
 
     fn planned(&self, plan: Plan, change: i64) -> Asked {
-        Asked::Planned(Box::new(Planned {
+        Asked::Planned(Box::new(self.made_for(plan, change)))
+    }
+
+    fn made_for(&self, plan: Plan, change: i64) -> Planned {
+        Planned {
             plan,
             schema: self.schema.clone(),
             version: self.ledger.version(),
             change,
-        }))
+        }
     }
 
     fn answered(&self, change: &Change, phase: crate::phase::Phase) -> Result<Asked> {
@@ -259,7 +265,7 @@ impl View<'_> {
     fn agreement(&self, change: &Change, table: &Table, old: &Name) -> Result<Agreement> {
         let pair = Pair {
             table: table.name.clone(),
-            old: old.clone(),
+            old: table.expect_column(old)?.name.clone(),
             new: change.new.clone(),
         };
         let default = default_of(&self.schema, &table.name, &change.new)?;
@@ -298,6 +304,15 @@ fn mapping(table: &Table, pair: &Pair, expressions: Option<&Expressions>) -> Res
     } else {
         Mapping::Converted
     })
+}
+
+/// What new applications write while both columns are there.
+fn new_apps(write_both: bool) -> NewApps {
+    if write_both {
+        NewApps::WriteBoth
+    } else {
+        NewApps::WriteNew
+    }
 }
 
 /// Whether two declared types are one.

@@ -7,7 +7,7 @@ use crate::ledger::Entry;
 use crate::phase::Phase;
 use crate::plan::{Manner, Plan};
 
-use super::Status;
+use super::{Status, Verified};
 
 /// A reply: its type, and its fields in their order.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,6 +81,25 @@ impl Reply {
         Self::new("status_ok")
             .with("version", status.version)
             .with("changes", changes.collect::<Vec<_>>())
+    }
+
+    /// The changes in whose rows old and new agree.
+    #[must_use]
+    pub fn verified(found: &[Verified]) -> Self {
+        let changes = found.iter().map(|it| {
+            json!({
+                "table": it.table,
+                "from": it.old,
+                "to": it.new,
+                "state": it.state,
+                "rows": it.rows,
+                "repaired": it.repaired.map(|repaired| json!({
+                    "triggers": repaired.triggers,
+                    "rows": repaired.rows,
+                })),
+            })
+        });
+        Self::new("verified").with("changes", changes.collect::<Vec<_>>())
     }
 
     /// What was applied.

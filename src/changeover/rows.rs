@@ -27,10 +27,10 @@ const ROUNDS: u32 = 3;
 pub(super) struct Found {
     /// How many rows.
     pub(super) count: u64,
+    /// How many rows were looked at, in a sweep.
+    pub(super) looked: u64,
     /// The first of them in words.
     pub(super) examples: Vec<String>,
-    /// Among how many.
-    pub(super) rows: u64,
 }
 
 impl Execution<'_> {
@@ -109,25 +109,28 @@ impl Execution<'_> {
     /// Looks at all rows, and fails where one is found that must not be.
     pub(super) fn sweep(&mut self, sweep: &Sweep) -> Result<Ran> {
         let found = self.look_for(sweep)?;
-        self.rows = Some(found.rows);
+        self.rows = Some(found.looked);
         refuse(&sweep.expect, found)?;
         Ok(Ran::Done)
     }
 
     fn look_for(&mut self, sweep: &Sweep) -> Result<Found> {
-        let lease = &mut self.lease;
-        look_for(self.database, sweep, || match lease {
-            Some(lease) => lease.keep(),
-            None => Ok(()),
+        let (lease, observer) = (&mut self.lease, &mut *self.observer);
+        look_for(self.database, sweep, |rows| {
+            tell(observer, &Event::Looked { rows })?;
+            match lease {
+                Some(lease) => lease.keep(),
+                None => Ok(()),
+            }
         })
     }
 }
 
-/// Finds the rows that a sweep looks for, in reads that are short; `between` is called between them.
+/// Finds the rows that a sweep looks for, in reads that are short; behind each `between` hears how many rows were read.
 pub(super) fn look_for(
     database: &Database,
     sweep: &Sweep,
-    mut between: impl FnMut() -> Result<()>,
+    mut between: impl FnMut(u64) -> Result<()>,
 ) -> Result<Found> {
     let connection = database.connection();
     let (mut found, mut after) = (Found::default(), None);
@@ -136,12 +139,13 @@ pub(super) fn look_for(
         let stretch = sweep.path.stretch(after.as_ref(), upto.as_ref());
         found.add(&sweep.query(&stretch), connection)?;
         if upto.is_none() {
-            found.rows += count(database, &sweep.path, after.as_ref())?;
+            found.looked += count_behind(&sweep.path, after.as_ref(), connection)?;
+            between(found.looked)?;
             return Ok(found);
         }
-        found.rows += u64::from(READ);
         after = upto;
-        between()?;
+        found.looked += u64::from(READ);
+        between(found.looked)?;
     }
 }
 
@@ -201,10 +205,14 @@ pub(super) fn count(database: &Database, path: &Path, after: Option<&Position>) 
         after = Some(key);
         rows += u64::from(READ);
     }
-    let Statement { sql, params } = path.count(after.as_ref());
+    Ok(rows + count_behind(path, after.as_ref(), connection)?)
+}
+
+fn count_behind(path: &Path, after: Option<&Position>, connection: &Connection) -> Result<u64> {
+    let Statement { sql, params } = path.count(after);
     let params = rusqlite::params_from_iter(params);
-    let rest: i64 = connection.query_row(&sql, params, |row| row.get(0))?;
-    Ok(rows + rest.unsigned_abs())
+    let rows: i64 = connection.query_row(&sql, params, |row| row.get(0))?;
+    Ok(rows.unsigned_abs())
 }
 
 /// The key of the `size`th row behind `after`, if there are so many.

@@ -15,7 +15,7 @@ use super::rows::{Found, refuse};
 use super::{Asked, Changeover, Options, Planned, View};
 
 /// How often a plan is made anew because the file changed before it could run.
-const ATTEMPTS: u32 = 10;
+pub(super) const ATTEMPTS: u32 = 10;
 
 /// Whether a transaction ran, or found the file otherwise than its plan expects.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -36,10 +36,7 @@ impl Changeover {
                 Asked::Answered(entry) => return Ok(entry),
                 Asked::Planned(planned) => planned,
             };
-            if Ledger::prepare(&mut self.database)? {
-                tell(observer, &Event::LedgerReady)?;
-            }
-            if self.run(&planned, observer)? == Ran::Done {
+            if self.carry_out(&planned, observer)? == Ran::Done {
                 let ledger = Ledger::read(self.database.connection())?;
                 let mut history = ledger.history.into_iter();
                 let entry = history.find(|entry| entry.version == planned.version + 1);
@@ -54,6 +51,18 @@ impl Changeover {
             }
         }
         Err(Error::Unsettled)
+    }
+
+    /// Runs a plan, with a ledger in the file to record it.
+    pub(super) fn carry_out(
+        &mut self,
+        planned: &Planned,
+        observer: &mut Observer<'_>,
+    ) -> Result<Ran> {
+        if Ledger::prepare(&mut self.database)? {
+            tell(observer, &Event::LedgerReady)?;
+        }
+        self.run(planned, observer)
     }
 
     fn run(&self, planned: &Planned, observer: &mut Observer<'_>) -> Result<Ran> {

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::changeover::Options;
 use crate::name::Name;
-use crate::request::{Abort, Contract, Expand, MigrateData, Request, Winner};
+use crate::request::{Abort, Contract, Expand, MigrateData, Request, Verify, Winner};
 use crate::sample;
 
 use super::process;
@@ -73,6 +73,8 @@ pub enum Command {
         #[command(subcommand)]
         phase: PhaseCommand,
     },
+    /// Look whether old and new agree, row by row; nobody waits for it
+    Verify(VerifyArgs),
     /// Show how far the changes have come
     Status,
     /// Show the phases that were applied
@@ -196,6 +198,32 @@ pub struct AbortArgs {
     /// Print what would run, and change nothing
     #[arg(long)]
     dry_run: bool,
+}
+
+/// What is compared, and whether it is mended.
+#[derive(Args, Debug)]
+pub struct VerifyArgs {
+    /// The table; without it every change whose data migration has begun
+    table: Option<Name>,
+    /// Mend what does not agree: put the sync triggers back, and give rows without a new value one
+    #[arg(long)]
+    repair: bool,
+    /// Whose value counts where both columns hold one
+    #[arg(long, value_name = "COLUMN", value_parser = winner(), requires = "repair")]
+    winner: Option<Winner>,
+    /// Print what a repair would run, and change nothing
+    #[arg(long, requires = "repair")]
+    pub(super) dry_run: bool,
+}
+
+impl From<VerifyArgs> for Verify {
+    fn from(args: VerifyArgs) -> Self {
+        Self {
+            table: args.table,
+            repair: args.repair,
+            winner: args.winner,
+        }
+    }
 }
 
 impl PhaseCommand {

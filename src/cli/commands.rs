@@ -7,12 +7,13 @@ use clap::CommandFactory;
 
 use crate::changeover::{Changeover, Reply};
 use crate::error::{Error, Result};
-use crate::request::Request;
+use crate::plan::Plan;
+use crate::request::{Request, Verify};
 use crate::sample;
 
-use super::args::Globals;
+use super::args::{Globals, VerifyArgs};
 use super::printer::{Printer, data};
-use super::{Cli, Command, ExitStatus, status};
+use super::{Cli, Command, ExitStatus, status, verified};
 
 /// Runs any command but `node`, and says what came of it.
 pub fn run(globals: &Globals, command: Command) -> ExitStatus {
@@ -37,6 +38,7 @@ fn dispatch(globals: &Globals, command: Command, printer: &mut Printer) -> Resul
             plan(globals, &phase.into_request(), printer)
         }
         Command::Plan { phase } => plan(globals, &phase.into_request(), printer),
+        Command::Verify(args) => verify(globals, args, printer),
         Command::Phase(phase) => apply(globals, &phase.into_request(), printer),
         Command::Status => {
             let (changeover, db) = open(globals)?;
@@ -81,10 +83,25 @@ fn apply(globals: &Globals, request: &Request, printer: &mut Printer) -> Result<
 }
 
 fn plan(globals: &Globals, request: &Request, printer: &Printer) -> Result<()> {
-    let plans = open(globals)?.0.plan(request)?;
+    print_plans(&open(globals)?.0.plan(request)?, printer)
+}
+
+fn print_plans(plans: &[Plan], printer: &Printer) -> Result<()> {
     let words = || plans.iter().map(ToString::to_string).collect::<String>();
-    printer.outcome(Reply::plans(&plans), words)?;
+    printer.outcome(Reply::plans(plans), words)?;
     printer.remark("nothing was changed");
+    Ok(())
+}
+
+fn verify(globals: &Globals, args: VerifyArgs, printer: &mut Printer) -> Result<()> {
+    let mut changeover = open(globals)?.0;
+    let is_dry_run = args.dry_run;
+    let asked = Verify::from(args);
+    if is_dry_run {
+        return print_plans(&changeover.plan_repair(&asked)?, printer);
+    }
+    let found = changeover.verify(&asked, &mut |event| printer.progress(event))?;
+    printer.outcome(Reply::verified(&found), || verified::words(&found))?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ mod commands;
 mod printer;
 mod process;
 mod status;
+mod verified;
 
 use std::process::ExitCode;
 

@@ -16,7 +16,19 @@ pub(super) struct Printer {
     bar: ProgressBar,
     /// How long the lock was held, once there is something to tell of it.
     holds: Option<Holds>,
+    shown: Shown,
 }
+
+/// What the progress bar is about.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Shown {
+    Nothing,
+    Copy,
+    Look,
+}
+
+const COPY: &str = "{bar:32} {human_pos} of {human_len} rows, {per_sec}, {eta} to go";
+const LOOK: &str = "{spinner} {human_pos} rows looked at, {per_sec}";
 
 impl Printer {
     pub(super) fn new(json: bool) -> Self {
@@ -24,6 +36,7 @@ impl Printer {
             json,
             bar: ProgressBar::hidden(),
             holds: None,
+            shown: Shown::Nothing,
         }
     }
 
@@ -34,6 +47,7 @@ impl Printer {
         } else {
             words()
         };
+        self.bar.finish_and_clear();
         data(&text)
     }
 
@@ -59,13 +73,14 @@ impl Printer {
     /// Shows an event as progress.
     pub(super) fn progress(&mut self, event: &Event) -> ControlFlow<()> {
         match event {
-            Event::BackfillStarted { rows } if !self.json && io::stderr().is_terminal() => {
-                const LINE: &str =
-                    "{bar:32} {human_pos} of {human_len} rows, {per_sec}, {eta} to go";
-                self.bar = ProgressBar::new(*rows);
-                if let Ok(style) = ProgressStyle::with_template(LINE) {
-                    self.bar.set_style(style);
+            Event::BackfillStarted { rows } => {
+                self.show(Shown::Copy, || ProgressBar::new(*rows), COPY);
+            }
+            Event::Looked { rows } => {
+                if self.shown != Shown::Look {
+                    self.show(Shown::Look, ProgressBar::new_spinner, LOOK);
                 }
+                self.bar.set_position(*rows);
             }
             Event::BatchDone { passed, .. } => self.bar.set_position(*passed),
             Event::BackfillDone { holds } if holds.turns > 1 => self.holds = Some(*holds),
@@ -80,12 +95,21 @@ impl Printer {
                 let seconds = so_far.as_secs();
                 self.remark(&format!("waiting for {seconds} s: {}", reason(*on)));
             }
-            Event::BackfillStarted { .. }
-            | Event::BackfillDone { .. }
-            | Event::Waiting { .. }
-            | Event::LedgerReady => {}
+            Event::BackfillDone { .. } | Event::Waiting { .. } | Event::LedgerReady => {}
         }
         ControlFlow::Continue(())
+    }
+
+    /// Another bar in the place of the one that is shown; none where nobody looks at it.
+    fn show(&mut self, what: Shown, bar: impl FnOnce() -> ProgressBar, line: &str) {
+        if self.json || !io::stderr().is_terminal() {
+            return;
+        }
+        self.bar.finish_and_clear();
+        (self.bar, self.shown) = (bar(), what);
+        if let Ok(style) = ProgressStyle::with_template(line) {
+            self.bar.set_style(style);
+        }
     }
 
     /// Nobody is left to tell when stderr is closed too.

@@ -66,6 +66,8 @@ impl Error {
             | Self::NeedsBoth { .. }
             | Self::WouldBreak { .. }
             | Self::Disagreement { .. }
+            | Self::OutOfStep { .. }
+            | Self::NothingToVerify(_)
             | Self::WouldLose { .. }
             | Self::Constraint(_) => Code::PreconditionFailed,
         }

@@ -56,6 +56,7 @@ impl Error {
                 ));
             }
             Self::NotMigrated { .. } => "run migrate data first",
+            Self::NothingToVerify(_) => "`changeover status` shows what there is",
             Self::NotAnExpression { .. } => {
                 "it may use the one column and SQLite's own functions that always give the same: no query, no \
                  random(), no current time"
@@ -78,6 +79,9 @@ impl Error {
             Self::WouldBreak { remedy, .. } => remedy,
             Self::Disagreement { .. } => {
                 "mend the rows, or let one side win: winner `old` or `new` (--winner)"
+            }
+            Self::OutOfStep { .. } => {
+                "`changeover verify --repair` puts them back and looks at every row; or let one side win (--winner)"
             }
             Self::WouldLose { .. } => {
                 "keep them with winner `new` (--winner new), or drop them with winner `old`"

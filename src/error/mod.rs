@@ -197,6 +197,9 @@ pub enum Error {
         /// The text that the table had.
         text: String,
     },
+    /// Verify of a table where nothing is to be compared.
+    #[error("table `{}` has no open change whose data migration has begun", .0.as_str())]
+    NothingToVerify(Name),
     /// Contract of a column that nothing replaces.
     #[error("no change replaces column `{}` of table `{}`", .column.as_str(), .table.as_str())]
     NothingReplaces {
@@ -250,6 +253,16 @@ pub enum Error {
         count: u64,
         /// The keys of the first of them.
         examples: Vec<String>,
+    },
+    /// The sync triggers of a change are gone, or others than were made: rows written since may disagree.
+    #[error("the triggers that keep `{}` and `{}` in step are not as they were made:\n{}", .old.as_str(), .new.as_str(), bullets(.faults))]
+    OutOfStep {
+        /// The old column.
+        old: Name,
+        /// The new column.
+        new: Name,
+        /// What is the matter with each of them.
+        faults: Vec<String>,
     },
     /// Aborting would drop values that stand in the new column alone.
     #[error(

@@ -122,10 +122,9 @@ impl Ledger {
              (SELECT rows_migrated FROM _changeover_changes WHERE id = change_id) WHERE version = ?1",
             [Value::Integer(self.version() + 1)],
         );
-        let cursor = Statement::with("DELETE FROM _changeover_cursor WHERE change_id = ?1", [id]);
         let release = Statement::with(
             "UPDATE _changeover_runs SET token = NULL WHERE change_id = ?1",
-            [Value::Integer(change.id)],
+            [id],
         );
         Records {
             started: vec![
@@ -141,7 +140,7 @@ impl Ledger {
                 ),
                 entry,
                 Step::run("with the number of rows", total),
-                Step::run("no cursor is needed any more", cursor),
+                forget_cursor(change.id),
                 set_state(change, State::Migrated),
                 Step::run("nobody works on it any more", release),
             ],
@@ -187,6 +186,18 @@ pub fn move_cursor(change: i64, position: &Position) -> Vec<Statement> {
         )
     };
     (0..).zip(position).map(upsert).collect()
+}
+
+/// Forgets the cursor of the change, whose walk is over.
+#[must_use]
+pub fn forget_cursor(change: i64) -> Step {
+    Step::run(
+        "no cursor is needed any more",
+        Statement::with(
+            "DELETE FROM _changeover_cursor WHERE change_id = ?1",
+            [Value::Integer(change)],
+        ),
+    )
 }
 
 fn set_state(change: &Change, state: State) -> Step {

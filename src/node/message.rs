@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
-use crate::request::Request;
+use crate::request::{Request, Verify};
 
 use super::{absent, malformed};
 
@@ -14,6 +14,7 @@ pub(super) enum Ask {
     Init,
     Apply(Request),
     Plan(Request),
+    Verify(Verify),
     Status,
     History,
 }
@@ -80,10 +81,11 @@ fn ask(mut body: Map<String, Value>) -> Result<Ask> {
         "migrate" => Ok(Ask::Apply(request(body)?)),
         "plan" => Ok(Ask::Plan(request(body)?)),
         "abort" => Ok(Ask::Apply(Request::Abort(fields(&body)?))),
+        "verify" => fields(&body).map(Ask::Verify),
         "status" => nothing_more(&body).map(|()| Ask::Status),
         "history" => nothing_more(&body).map(|()| Ask::History),
         other => Err(Error::NotSupported(format!(
-            "no message is of type `{other}`: there are init, migrate, plan, abort, status and history"
+            "no message is of type `{other}`: there are init, migrate, plan, abort, verify, status and history"
         ))),
     }
 }

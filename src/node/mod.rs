@@ -61,6 +61,7 @@ fn answer(changeover: &mut Changeover, ask: Ask) -> Result<Reply> {
         Ask::Init => Reply::new("init_ok"),
         Ask::Apply(request) => Reply::applied(&changeover.apply(&request, &mut unobserved)?),
         Ask::Plan(request) => Reply::plans(&changeover.plan(&request)?),
+        Ask::Verify(asked) => Reply::verified(&changeover.verify(&asked, &mut unobserved)?),
         Ask::Status => Reply::status(&changeover.status()?),
         Ask::History => Reply::history(&changeover.history()?),
     })

@@ -61,7 +61,7 @@ pub fn abort(
     steps.extend(rebuild(live, table, &target, kept));
     steps.extend(records);
     Plan {
-        phase: Phase::Abort,
+        phase: Some(Phase::Abort),
         table: table.name.clone(),
         warnings: Vec::new(),
         stages: vec![Stage::Once(Transaction {
@@ -83,7 +83,7 @@ pub fn record_gone(live: &Schema, change: i64, table: &Name, records: Vec<Step>)
     let mut steps = drop_ours(live, change);
     steps.extend(records);
     Plan {
-        phase: Phase::Abort,
+        phase: Some(Phase::Abort),
         table: table.clone(),
         warnings: vec!["the new column is gone already: only the record is written".to_owned()],
         stages: vec![Stage::Once(Transaction {

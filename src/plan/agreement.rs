@@ -4,7 +4,6 @@ use crate::database::Statement;
 use crate::request::Winner;
 use crate::schema::Pair;
 
-use super::backfill::Sweep;
 use super::path::{Path, Stretch};
 use super::{Expect, Step};
 
@@ -156,16 +155,6 @@ impl Agreement {
             self.unset(),
             self.down()
         )
-    }
-
-    /// Refuses, with keys, where the two columns do not agree.
-    pub(super) fn check(&self) -> Step {
-        Sweep::of_disagreement(self).whole()
-    }
-
-    /// Refuses, with keys, where the two columns hold different values. A row without a new value is none such.
-    pub(super) fn check_conflicts(&self) -> Step {
-        Sweep::of_conflicts(self).whole()
     }
 
     /// Refuses, with keys, where the new column holds what the old one does not.

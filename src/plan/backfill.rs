@@ -86,18 +86,28 @@ pub struct Sweep {
 
 impl Sweep {
     /// Finds the rows whose columns do not agree.
+    #[must_use]
     pub fn of_disagreement(agreement: &Agreement) -> Self {
-        Self::of(agreement, agreement.differ())
+        Self::of(
+            "look for rows in which the two differ",
+            agreement,
+            agreement.differ(),
+        )
     }
 
     /// Finds the rows in which both columns hold a value and these do not agree.
-    pub(super) fn of_conflicts(agreement: &Agreement) -> Self {
-        Self::of(agreement, agreement.conflict())
+    #[must_use]
+    pub fn of_conflicts(agreement: &Agreement) -> Self {
+        Self::of(
+            "look for rows that hold two values",
+            agreement,
+            agreement.conflict(),
+        )
     }
 
-    fn of(agreement: &Agreement, condition: String) -> Self {
+    fn of(purpose: &str, agreement: &Agreement, condition: String) -> Self {
         Self {
-            purpose: "look for rows that hold two values".to_owned(),
+            purpose: purpose.to_owned(),
             path: agreement.path.clone(),
             condition,
             expect: agreement.expected(),

@@ -6,6 +6,7 @@ use crate::phase::Phase;
 use crate::request::Winner;
 use crate::schema::{Pair, Schema, Table, Target, rename_old, replace_old};
 
+use super::backfill::Sweep;
 use super::migrate_data::{drop_ours, without_ours_of};
 use super::rebuild::rebuild;
 use super::{Agreement, Outcome, Plan, Stage, Step, Transaction};
@@ -28,48 +29,60 @@ pub fn target(live: &Schema, before: Option<&str>, pair: &Pair, replaces: bool) 
     })
 }
 
-/// One transaction: the rows checked, the rebuild, the ledger's `records`. Rows that only the old application has
-/// written since keep the old column's value.
+/// What is contracted, and on what terms.
+#[derive(Clone, Copy, Debug)]
+pub struct Contracting<'a> {
+    /// The number of the change.
+    pub change: i64,
+    /// When its rows agree.
+    pub agreement: &'a Agreement,
+    /// What must not be found in any row; none where a winner settles it.
+    pub check: Option<&'a Sweep>,
+    /// Whose value counts where both columns hold one.
+    pub winner: Option<Winner>,
+}
+
+/// The rows checked while nobody waits, and then one transaction: the rows checked again, the rebuild, the ledger's
+/// `records`. A row without a new value keeps the old column's.
 #[must_use]
 pub fn contract(
     live: &Schema,
-    change: i64,
     table: &Table,
     target: Target,
-    agreement: &Agreement,
-    winner: Option<Winner>,
+    contracting: &Contracting<'_>,
     records: Vec<Step>,
 ) -> Plan {
-    let mut steps = Vec::new();
-    if winner.is_none() {
-        steps.push(if live.ours.is_empty() {
-            agreement.check_conflicts()
-        } else {
-            agreement.check()
-        });
-    }
+    let Contracting {
+        change,
+        agreement,
+        check,
+        winner,
+    } = *contracting;
+    let mut stages: Vec<Stage> = check.cloned().map(Stage::Sweep).into_iter().collect();
+    let mut steps: Vec<Step> = check.map(Sweep::whole).into_iter().collect();
     let new = &agreement.pair.new;
     let value = agreement.new_value(winner.unwrap_or(Winner::New));
     steps.extend(drop_ours(live, change));
     steps.extend(rebuild(live, table, &target, Some((new, value))));
     steps.extend(records);
+    stages.push(Stage::Once(Transaction {
+        purpose: "rebuild the table without the old column".to_owned(),
+        foreign_keys: ForeignKeys::Off,
+        steps,
+        outcome: Some(Outcome {
+            schema: without_ours_of(target.schema, change),
+            table: target.table,
+            is_rebuilt: true,
+        }),
+    }));
     let old = agreement.pair.old.as_str();
     Plan {
-        phase: Phase::Contract,
+        phase: Some(Phase::Contract),
         table: table.name.clone(),
         warnings: vec![format!(
             "a statement that still says \"{old}\" in double quotes will not fail but read the word itself, \
              as SQLite takes an unknown name in double quotes for a string"
         )],
-        stages: vec![Stage::Once(Transaction {
-            purpose: "rebuild the table without the old column".to_owned(),
-            foreign_keys: ForeignKeys::Off,
-            steps,
-            outcome: Some(Outcome {
-                schema: without_ours_of(target.schema, change),
-                table: target.table,
-                is_rebuilt: true,
-            }),
-        })],
+        stages,
     }
 }

@@ -28,7 +28,7 @@ pub fn expand(addition: Addition, records: Vec<Step>) -> Plan {
         addition.table.name.as_str()
     ));
     Plan {
-        phase: Phase::Expand,
+        phase: Some(Phase::Expand),
         table: addition.table.name.clone(),
         warnings,
         stages: vec![Stage::Once(Transaction {

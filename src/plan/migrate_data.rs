@@ -97,7 +97,7 @@ pub fn migrate_data(migration: Migration<'_>, records: Records) -> Plan {
         &synced.table,
     ));
     Plan {
-        phase: Phase::MigrateData,
+        phase: Some(Phase::MigrateData),
         table: agreement.pair.table.clone(),
         warnings,
         stages,

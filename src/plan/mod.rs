@@ -12,6 +12,7 @@ mod indexes;
 mod migrate_data;
 mod path;
 mod rebuild;
+mod repair;
 mod schema_rows;
 mod script;
 mod sync;
@@ -26,17 +27,18 @@ use crate::schema::{Schema, Table};
 pub use abort::{Undoing, abort, record_gone};
 pub use agreement::{Agreement, Mapping};
 pub use backfill::{Sweep, Walk};
-pub use contract::{contract, target};
+pub use contract::{Contracting, contract, target};
 pub use expand::expand;
 pub use migrate_data::{Migration, Records, migrate_data};
 pub use path::{Path, Position, Stretch};
+pub use repair::{Repair, repair};
 pub use sync::{SyncTriggers, belongs_to, index_name};
 
 /// Everything that a phase will do.
 #[derive(Debug)]
 pub struct Plan {
-    /// The phase.
-    pub phase: Phase,
+    /// The phase; none where it mends a change and leads to no other state.
+    pub phase: Option<Phase>,
     /// The table.
     pub table: Name,
     /// What people should know before it runs.

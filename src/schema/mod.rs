@@ -19,8 +19,8 @@ use crate::name::Name;
 pub use compare::differences;
 pub use rehearsal::{
     Addition, NewApps, Pair, Promise, Rehearsed, SHADOW, Shadow, Synced, Target, Trial, TypeSource,
-    add_column, alterations_since, altered, check_expression, default_of, index_twins, remove_new,
-    rename_old, replace_old, synced, text_under, text_without, typed,
+    add_column, alterations_since, altered, check_expression, check_unique, default_of,
+    index_twins, remove_new, rename_old, replace_old, synced, text_under, text_without, typed,
 };
 pub use table::{Column, Key, KeyColumn, Table};
 

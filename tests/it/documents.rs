@@ -197,6 +197,10 @@ fn every_command_option_and_error_code_is_documented() {
         "to",
         "winner",
         "remove_column",
+        "up",
+        "down",
+        "write_both",
+        "repair",
     ] {
         assert!(
             pages.contains(&format!("`{field}`")),

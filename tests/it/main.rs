@@ -25,3 +25,4 @@ mod support;
 mod survive;
 mod turns;
 mod twins;
+mod verify;

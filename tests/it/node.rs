@@ -613,7 +613,7 @@ fn plan_of_any_phase_changes_nothing() {
         "the data of `name` is not migrated: the change is expanded",
     );
     replies(&db, MIGRATE);
-    assert_eq!(phases(&plan(CONTRACT)), owned(&[("contract", 1)]));
+    assert_eq!(phases(&plan(CONTRACT)), owned(&[("contract", 2)]));
     // What is done already has nothing to run.
     let done = plan(EXPAND);
     assert_eq!(phases(&done), owned(&[("expand", 0)]));
@@ -700,7 +700,7 @@ const NO_MESSAGES: &[(&str, u64, &str)] = &[
     (
         "{\"type\": \"Migrate\"}",
         10,
-        "no message is of type `Migrate`: there are init, migrate, plan, abort, status and history",
+        "no message is of type `Migrate`: there are init, migrate, plan, abort, verify, status and history",
     ),
     ("{\"type\": \"migrate\"}", 12, "the message has no `phase`"),
     (

@@ -41,7 +41,7 @@ pub fn default_of(live: &Schema, table: &Name, column: &Name) -> Result<Option<S
 ///
 /// The new column gets the collation and the constant default of the old one, where it is the old one under another
 /// name (not `replaces`) and `before` is known. Where new applications leave the old column out, the constraints
-/// of that one give way to such as look at both. Fails with [`Error::NeedsBoth`] where they cannot.
+/// of that one give way to such as look at both.
 pub fn synced(
     live: &Schema,
     before: Option<&str>,
@@ -58,7 +58,6 @@ pub fn synced(
     }
     let mut promises = Vec::new();
     if new_apps == NewApps::WriteNew {
-        refuse_unique(live, &now, &declared, pair)?;
         let relaxed = Relaxed::of(live, &declared, pair, replaces)?;
         (declared.text, promises) = (relaxed.text, relaxed.promises);
     }
@@ -130,18 +129,22 @@ pub fn index_twins(
     Ok(texts.iter().enumerate().filter_map(twin).collect())
 }
 
-/// Refuses what makes a row collide with another while one of its columns is not yet what it will be.
-fn refuse_unique(live: &Schema, now: &Table, declared: &Declared, pair: &Pair) -> Result<()> {
-    let reason = if declared.of_old.is_some() && now.is_unique_on(&pair.old) {
+/// Fails with [`Error::NeedsBoth`] where a row without the old column could collide with another that it has
+/// nothing to do with, while one of its columns is not yet what it will be.
+pub fn check_unique(live: &Schema, pair: &Pair) -> Result<()> {
+    let Pair { table, old, .. } = pair;
+    let now = Replica::of(&live.only_with_indexes(table))?.table(table)?;
+    let default = constant_default(&now, now.expect_column(old)?)?;
+    let reason = if default.is_some() && now.is_unique_on(old) {
         "rows without it would hold its default, and it is unique"
-    } else if is_unique_with_others(live, now, pair)? {
+    } else if is_unique_with_others(live, &now, pair)? {
         "it is unique together with other columns, and would lag behind these in an UPDATE of both"
     } else {
         return Ok(());
     };
     Err(Error::NeedsBoth {
-        table: pair.table.clone(),
-        old: pair.old.clone(),
+        table: table.clone(),
+        old: old.clone(),
         reason: reason.to_owned(),
     })
 }
