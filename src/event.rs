@@ -32,7 +32,7 @@ pub enum Event {
         /// Rows that were read so far.
         rows: u64,
     },
-    /// The work is held up, and goes on by itself once the other connection gives way. Told once a second.
+    /// The work is held up, and goes on by itself once the other connection gives way. Told ten times a second.
     Waiting {
         /// What it waits for.
         on: Obstacle,

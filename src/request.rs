@@ -122,6 +122,15 @@ pub struct Verify {
     pub winner: Option<Winner>,
 }
 
+/// Pause the work on the open changes, or let it go on.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rest {
+    /// The table; without it all of the file.
+    #[serde(default)]
+    pub table: Option<Name>,
+}
+
 /// The column whose value counts where old and new hold different ones.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -25,7 +25,7 @@ impl View<'_> {
                 Some(change) if change.state == State::Aborted && self.shows(change) => {
                     self.answered(change, Phase::Abort)
                 }
-                _ => Err(Error::NothingToAbort(table.name)),
+                _ => Err(Error::NoOpenChange(table.name)),
             };
         };
         self.expect_no_other_names(change, &table)?;

@@ -1,14 +1,12 @@
 //! The lease: of all processes that could work on a change, one does.
 
-use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::database::{Database, Durability, ForeignKeys};
+use crate::database::{Database, Durability, ForeignKeys, Wait};
 use crate::error::{Error, Result};
-use crate::event::{Event, Holds, Observer, Obstacle};
+use crate::event::{Holds, Observer, Obstacle};
 use crate::ledger::{self, Run};
 
-use super::run::tell;
 use super::{Options, Runner};
 
 /// How often a run that waits looks again.
@@ -42,7 +40,7 @@ impl<'a> Lease<'a> {
         options: &'a Options,
         observer: &mut Observer<'_>,
     ) -> Result<Self> {
-        let begun = Instant::now();
+        let mut wait = Wait::on(Obstacle::Runner);
         let given_up = loop {
             let run = ledger::run(database.connection(), change)?;
             let Some(other) = run.filter(|run| run.is_taken_by_other(token)) else {
@@ -52,15 +50,10 @@ impl<'a> Lease<'a> {
             if other.is_silent() || (options.runner.is_gone)(&name) {
                 break Some(other);
             }
-            if begun.elapsed() >= options.busy_timeout {
+            if wait.so_far() >= options.busy_timeout {
                 return Err(Error::Running(name));
             }
-            let waiting = Event::Waiting {
-                on: Obstacle::Runner,
-                so_far: begun.elapsed(),
-            };
-            tell(observer, &waiting)?;
-            thread::sleep(LOOK);
+            wait.sleep(LOOK, observer)?;
         };
         Ok(Self {
             database,
@@ -140,18 +133,11 @@ impl<'a> Lease<'a> {
 
     /// Waits until nobody wants the work to pause any more.
     pub(super) fn pause(&mut self, observer: &mut Observer<'_>) -> Result<()> {
-        let begun = Instant::now();
+        let mut wait = Wait::on(Obstacle::Pause);
         while ledger::run(self.database.connection(), self.change)?.is_some_and(|run| run.is_paused)
         {
             self.keep()?;
-            tell(
-                observer,
-                &Event::Waiting {
-                    on: Obstacle::Pause,
-                    so_far: begun.elapsed(),
-                },
-            )?;
-            thread::sleep(LOOK);
+            wait.sleep(LOOK, observer)?;
         }
         Ok(())
     }

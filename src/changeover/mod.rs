@@ -5,6 +5,7 @@ mod contract;
 mod expand;
 mod lease;
 mod migrate_data;
+mod pause;
 mod reply;
 mod rows;
 mod run;

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Error;
 use crate::ledger::Entry;
+use crate::name::Name;
 use crate::phase::Phase;
 use crate::plan::{Manner, Plan};
 
@@ -100,6 +101,13 @@ impl Reply {
             })
         });
         Self::new("verified").with("changes", changes.collect::<Vec<_>>())
+    }
+
+    /// The tables whose work was asked to rest, or to go on.
+    #[must_use]
+    pub fn tables(kind: &'static str, tables: &[Name]) -> Self {
+        let tables: Vec<Value> = tables.iter().map(|it| json!(it)).collect();
+        Self::new(kind).with("tables", tables)
     }
 
     /// What was applied.

@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::changeover::Options;
 use crate::name::Name;
-use crate::request::{Abort, Contract, Expand, MigrateData, Request, Verify, Winner};
+use crate::request::{Abort, Contract, Expand, MigrateData, Request, Rest, Verify, Winner};
 use crate::sample;
 
 use super::process;
@@ -75,6 +75,10 @@ pub enum Command {
     },
     /// Look whether old and new agree, row by row; nobody waits for it
     Verify(VerifyArgs),
+    /// Let the copy of a data migration rest between two batches, from any terminal
+    Pause(RestArgs),
+    /// Let a copy that rests go on
+    Resume(RestArgs),
     /// Show how far the changes have come
     Status,
     /// Show the phases that were applied
@@ -198,6 +202,19 @@ pub struct AbortArgs {
     /// Print what would run, and change nothing
     #[arg(long)]
     dry_run: bool,
+}
+
+/// Whose work.
+#[derive(Args, Debug)]
+pub struct RestArgs {
+    /// The table; without it every open change
+    table: Option<Name>,
+}
+
+impl From<RestArgs> for Rest {
+    fn from(RestArgs { table }: RestArgs) -> Self {
+        Self { table }
+    }
 }
 
 /// What is compared, and whether it is mended.

@@ -38,6 +38,22 @@ fn dispatch(globals: &Globals, command: Command, printer: &mut Printer) -> Resul
             plan(globals, &phase.into_request(), printer)
         }
         Command::Plan { phase } => plan(globals, &phase.into_request(), printer),
+        Command::Pause(args) => {
+            let (mut changeover, db) = open(globals)?;
+            let tables = changeover.pause(&args.into())?;
+            printer.outcome(Reply::tables("pause_ok", &tables), || {
+                status::paused(&tables)
+            })?;
+            let resume = status::command(db, &["resume"], &[]);
+            printer.remark(&format!("next: {resume}"));
+            Ok(())
+        }
+        Command::Resume(args) => {
+            let tables = open(globals)?.0.resume(&args.into())?;
+            let words = || status::resumed(&tables);
+            printer.outcome(Reply::tables("resume_ok", &tables), words)?;
+            Ok(())
+        }
         Command::Verify(args) => verify(globals, args, printer),
         Command::Phase(phase) => apply(globals, &phase.into_request(), printer),
         Command::Status => {

@@ -17,6 +17,8 @@ pub(super) struct Printer {
     /// How long the lock was held, once there is something to tell of it.
     holds: Option<Holds>,
     shown: Shown,
+    /// The wait that was last spoken of: what for, and after how many seconds.
+    spoken: Option<(Obstacle, u64)>,
 }
 
 /// What the progress bar is about.
@@ -37,6 +39,7 @@ impl Printer {
             bar: ProgressBar::hidden(),
             holds: None,
             shown: Shown::Nothing,
+            spoken: None,
         }
     }
 
@@ -82,7 +85,10 @@ impl Printer {
                 }
                 self.bar.set_position(*rows);
             }
-            Event::BatchDone { passed, .. } => self.bar.set_position(*passed),
+            Event::BatchDone { passed, .. } => {
+                self.spoken = None;
+                self.bar.set_position(*passed);
+            }
             Event::BackfillDone { holds } if holds.turns > 1 => self.holds = Some(*holds),
             Event::PhaseDone { .. } => {
                 self.bar.finish_and_clear();
@@ -90,14 +96,26 @@ impl Printer {
                     self.remark(&locks(&holds));
                 }
             }
-            // Once a second would be too much to read of a long wait.
-            Event::Waiting { on, so_far } if so_far.as_secs().is_power_of_two() => {
-                let seconds = so_far.as_secs();
-                self.remark(&format!("waiting for {seconds} s: {}", reason(*on)));
-            }
-            Event::BackfillDone { .. } | Event::Waiting { .. } | Event::LedgerReady => {}
+            Event::Waiting { on, so_far } => self.waiting(*on, so_far.as_secs()),
+            Event::BackfillDone { .. } | Event::LedgerReady => {}
         }
         ControlFlow::Continue(())
+    }
+
+    /// Says what is waited for; of a long wait less and less often.
+    fn waiting(&mut self, on: Obstacle, seconds: u64) {
+        let is_told = match on {
+            Obstacle::Pause => self.spoken.is_some_and(|(it, _)| it == on),
+            _ => !seconds.is_power_of_two() || self.spoken == Some((on, seconds)),
+        };
+        if is_told {
+            return;
+        }
+        self.spoken = Some((on, seconds));
+        match on {
+            Obstacle::Pause => self.remark("paused: `changeover resume` lets it go on"),
+            _ => self.remark(&format!("waiting for {seconds} s: {}", reason(on))),
+        }
     }
 
     /// Another bar in the place of the one that is shown; none where nobody looks at it.

@@ -32,6 +32,21 @@ pub(super) fn status(status: &Status, db: &Path) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+/// Whose work pauses.
+pub(super) fn paused(tables: &[Name]) -> String {
+    each(tables, "the work pauses behind its next batch")
+}
+
+/// Whose work goes on.
+pub(super) fn resumed(tables: &[Name]) -> String {
+    each(tables, "the work goes on")
+}
+
+fn each(tables: &[Name], what: &str) -> String {
+    let lines = tables.iter().map(|it| format!("{}: {what}", it.as_str()));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 /// The phases that were applied, a line each.
 pub(super) fn history(history: &[Entry]) -> String {
     if history.is_empty() {

@@ -5,6 +5,7 @@ mod log;
 mod pace;
 mod statement;
 mod turns;
+mod wait;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use crate::error::{Error, Result};
 pub use statement::Statement;
 pub(crate) use statement::literal;
 pub use turns::Turns;
+pub use wait::Wait;
 
 /// Page cache of our connection, in KiB: what keeps an index that is filled out of order in memory,
 /// and bounds what we use however large the table is.

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use crate::error::{Error, Result};
-use crate::event::{Event, Holds, Observer, Obstacle};
+use crate::event::{Holds, Observer, Obstacle};
 
 use super::holds::Histogram;
 use super::log::Log;
 use super::pace::Pace;
+use super::wait::Wait;
 use super::{Database, Durability, ForeignKeys};
 
 /// How often we look whether the lock is free: often enough to catch the moment between two other writers.
@@ -18,9 +19,6 @@ const LOOK: Duration = Duration::from_micros(500);
 
 /// How often we look whether a full log can be begun anew, which may hold the lock for a tenth of that time.
 const LOOK_AT_LOG: Duration = Duration::from_millis(50);
-
-/// How long the work is held up before that is told, and how often it is told.
-const LONG: Duration = Duration::from_secs(1);
 
 /// Takes turns with whoever else writes to the file: holds the write lock for about a millisecond, and leaves it free for
 /// ten; while nobody else writes, it works at full speed.
@@ -191,43 +189,5 @@ impl<'a> Turns<'a> {
         };
         self.waited += wait.so_far();
         outcome.map(|()| was_taken)
-    }
-}
-
-/// A wait for somebody else, which is told when it gets long.
-struct Wait {
-    on: Obstacle,
-    since: Instant,
-    told: u32,
-}
-
-impl Wait {
-    fn on(on: Obstacle) -> Self {
-        Self {
-            on,
-            since: Instant::now(),
-            told: 0,
-        }
-    }
-
-    fn so_far(&self) -> Duration {
-        self.since.elapsed()
-    }
-
-    /// Lets some time pass. Fails with [`Error::Stopped`] where the observer does not want to wait any longer.
-    fn sleep(&mut self, time: Duration, observer: &mut Observer<'_>) -> Result<()> {
-        let so_far = self.so_far();
-        if so_far >= LONG * (self.told + 1) {
-            self.told += 1;
-            let event = Event::Waiting {
-                on: self.on,
-                so_far,
-            };
-            if observer(&event).is_break() {
-                return Err(Error::Stopped);
-            }
-        }
-        thread::sleep(time);
-        Ok(())
     }
 }

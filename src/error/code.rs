@@ -60,7 +60,8 @@ impl Error {
             | Self::OtherSource { .. }
             | Self::NotMigrated { .. }
             | Self::NothingReplaces { .. }
-            | Self::NothingToAbort(_)
+            | Self::NoOpenChange(_)
+            | Self::NothingOpen
             | Self::BegunOtherwise { .. }
             | Self::TableChanged { .. }
             | Self::NeedsBoth { .. }

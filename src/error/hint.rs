@@ -99,7 +99,8 @@ impl Error {
             | Self::Malformed(_)
             | Self::NotSupported(_)
             | Self::NoLedger
-            | Self::NothingToAbort(_)
+            | Self::NoOpenChange(_)
+            | Self::NothingOpen
             | Self::Io(_)
             | Self::Ledger(_) => return None,
         };

@@ -208,9 +208,12 @@ pub enum Error {
         /// The column.
         column: Name,
     },
-    /// Abort where no change is open.
+    /// Nothing is there to be undone, or to be paused.
     #[error("table `{}` has no open change", .0.as_str())]
-    NothingToAbort(Name),
+    NoOpenChange(Name),
+    /// No table has a change that is open.
+    #[error("the file has no open change")]
+    NothingOpen,
 
     // The checks.
     /// Views, triggers or tables would no longer work, or would mean something else.

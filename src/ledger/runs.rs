@@ -164,12 +164,20 @@ pub fn release(connection: &Connection, change: i64, token: &str) -> Result<()> 
     Ok(())
 }
 
-/// Asks whoever works on the change, now or later, to pause, or lets them go on.
-pub fn pause(connection: &Connection, change: i64, paused: bool) -> Result<()> {
+/// Asks whoever works on the change, now or later, to pause.
+pub fn pause(connection: &Connection, change: i64) -> Result<()> {
     connection.execute(
-        "INSERT INTO _changeover_runs (change_id, paused) VALUES (?1, ?2) \
-         ON CONFLICT DO UPDATE SET paused = excluded.paused",
-        params![change, paused],
+        "INSERT INTO _changeover_runs (change_id, paused) VALUES (?1, 1) ON CONFLICT DO UPDATE SET paused = 1",
+        [change],
+    )?;
+    Ok(())
+}
+
+/// Lets them go on.
+pub fn resume(connection: &Connection, change: i64) -> Result<()> {
+    connection.execute(
+        "UPDATE _changeover_runs SET paused = 0 WHERE change_id = ?1",
+        [change],
     )?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
-use crate::request::{Request, Verify};
+use crate::request::{Request, Rest, Verify};
 
 use super::{absent, malformed};
 
@@ -15,6 +15,8 @@ pub(super) enum Ask {
     Apply(Request),
     Plan(Request),
     Verify(Verify),
+    Pause(Rest),
+    Resume(Rest),
     Status,
     History,
 }
@@ -82,10 +84,12 @@ fn ask(mut body: Map<String, Value>) -> Result<Ask> {
         "plan" => Ok(Ask::Plan(request(body)?)),
         "abort" => Ok(Ask::Apply(Request::Abort(fields(&body)?))),
         "verify" => fields(&body).map(Ask::Verify),
+        "pause" => fields(&body).map(Ask::Pause),
+        "resume" => fields(&body).map(Ask::Resume),
         "status" => nothing_more(&body).map(|()| Ask::Status),
         "history" => nothing_more(&body).map(|()| Ask::History),
         other => Err(Error::NotSupported(format!(
-            "no message is of type `{other}`: there are init, migrate, plan, abort, verify, status and history"
+            "no message is of type `{other}`: there are init, migrate, plan, abort, verify, pause, resume, status and history"
         ))),
     }
 }

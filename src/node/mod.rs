@@ -62,6 +62,8 @@ fn answer(changeover: &mut Changeover, ask: Ask) -> Result<Reply> {
         Ask::Apply(request) => Reply::applied(&changeover.apply(&request, &mut unobserved)?),
         Ask::Plan(request) => Reply::plans(&changeover.plan(&request)?),
         Ask::Verify(asked) => Reply::verified(&changeover.verify(&asked, &mut unobserved)?),
+        Ask::Pause(asked) => Reply::tables("pause_ok", &changeover.pause(&asked)?),
+        Ask::Resume(asked) => Reply::tables("resume_ok", &changeover.resume(&asked)?),
         Ask::Status => Reply::status(&changeover.status()?),
         Ask::History => Reply::history(&changeover.history()?),
     })

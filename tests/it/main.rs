@@ -26,3 +26,4 @@ mod survive;
 mod turns;
 mod twins;
 mod verify;
+mod watch;

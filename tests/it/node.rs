@@ -700,7 +700,7 @@ const NO_MESSAGES: &[(&str, u64, &str)] = &[
     (
         "{\"type\": \"Migrate\"}",
         10,
-        "no message is of type `Migrate`: there are init, migrate, plan, abort, verify, status and history",
+        "no message is of type `Migrate`: there are init, migrate, plan, abort, verify, pause, resume, status and history",
     ),
     ("{\"type\": \"migrate\"}", 12, "the message has no `phase`"),
     (

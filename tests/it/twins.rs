@@ -147,11 +147,11 @@ impl Twins {
         self.write();
         let state = self.state();
         match (state, self.apply(Phase::Abort)) {
-            (Some(State::Contracted), Err(Error::NothingToAbort(_))) => {
+            (Some(State::Contracted), Err(Error::NoOpenChange(_))) => {
                 self.expect_contracted();
                 return false;
             }
-            (None, Err(Error::NothingToAbort(_))) | (Some(_), Ok(_)) => self.expect_aborted(),
+            (None, Err(Error::NoOpenChange(_))) | (Some(_), Ok(_)) => self.expect_aborted(),
             (_, outcome) => panic!("abort from {state:?}: {outcome:?}"),
         }
         true
