@@ -27,6 +27,13 @@ pub enum Event {
         /// How long its batches held the write lock.
         holds: Holds,
     },
+    /// A step of a transaction is done, and nothing of it committed yet.
+    StepDone {
+        /// How many are done.
+        done: usize,
+        /// How many there are.
+        steps: usize,
+    },
     /// Rows were read to see whether both columns agree in them, which made nothing durable.
     Looked {
         /// Rows that were read so far.

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::database::{Database, Durability, ForeignKeys};
+use crate::database::{Database, Durability, ForeignKeys, Interrupter};
 use crate::error::{Error, Result};
 use crate::event::Observer;
 use crate::ledger::{self, Change, Entry, Expressions, Ledger};
@@ -120,6 +120,13 @@ impl Changeover {
         self.settle(|view| view.ask(request), observer)
     }
 
+    /// What can interrupt the work from another thread: a long transaction is rolled back at once, where an observer
+    /// could only stop it behind its next step.
+    #[must_use]
+    pub fn interrupter(&self) -> Interrupter {
+        self.database.interrupter()
+    }
+
     /// What a request would do, phase by phase. Nothing is changed, not even a ledger made.
     pub fn plan(&self, request: &Request) -> Result<Vec<Plan>> {
         self.snapshot(|view| view.plans(request))
@@ -127,7 +134,7 @@ impl Changeover {
 
     /// How far the changes of the file have come.
     pub fn status(&self) -> Result<Status> {
-        self.snapshot(|view| Ok(view.status()))
+        self.snapshot(|view| view.status(&self.options.runner))
     }
 
     /// The phases that were applied, the oldest first.

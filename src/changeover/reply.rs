@@ -1,14 +1,16 @@
 //! What the engine answers, as the JSON objects that both faces show.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value, json};
 
 use crate::error::Error;
-use crate::ledger::Entry;
+use crate::ledger::{Entry, Run};
 use crate::name::Name;
 use crate::phase::Phase;
 use crate::plan::{Manner, Plan};
 
-use super::{Status, Verified};
+use super::{ChangeStatus, Status, Verified};
 
 /// A reply: its type, and its fields in their order.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,16 +71,7 @@ impl Reply {
     /// How far the changes have come.
     #[must_use]
     pub fn status(status: &Status) -> Self {
-        let changes = status.changes.iter().map(|change| {
-            json!({
-                "table": change.table,
-                "from": change.old,
-                "to": change.new,
-                "state": change.state,
-                "rows_migrated": change.rows_migrated,
-                "next": change.next,
-            })
-        });
+        let changes = status.changes.iter().map(change_status);
         Self::new("status_ok")
             .with("version", status.version)
             .with("changes", changes.collect::<Vec<_>>())
@@ -158,6 +151,37 @@ impl Reply {
         object.extend(self.fields);
         Value::Object(object)
     }
+}
+
+fn change_status(change: &ChangeStatus) -> Value {
+    json!({
+        "table": change.table,
+        "from": change.old,
+        "to": change.new,
+        "state": change.state,
+        "rows_migrated": change.rows_migrated,
+        "next": change.next,
+        "paused": change.work.as_ref().is_some_and(|run| run.is_paused),
+        "work": change.work.as_ref().filter(|run| run.rows > 0).map(|run| work(run, change.is_worked_on)),
+        "old_write_seconds_ago": change.old_write.map(|ago| ago.as_secs()),
+    })
+}
+
+fn work(run: &Run, is_alive: bool) -> Value {
+    let milliseconds = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
+    json!({
+        "runner": run.runner,
+        "alive": is_alive,
+        "rows_passed": run.passed,
+        "rows": run.rows,
+        "rows_per_second": run.rate().map(f64::round),
+        "seconds_left": run.to_go().map(|it| it.as_secs_f64().ceil()),
+        "locks_held": run.holds.turns,
+        "lock_p50_ms": milliseconds(run.holds.p50),
+        "lock_p99_ms": milliseconds(run.holds.p99),
+        "lock_max_ms": milliseconds(run.holds.max),
+        "lock_waited_ms": milliseconds(run.holds.waited),
+    })
 }
 
 fn plan(plan: &Plan) -> Value {

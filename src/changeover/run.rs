@@ -66,8 +66,21 @@ impl Changeover {
     }
 
     fn run(&self, planned: &Planned, observer: &mut Observer<'_>) -> Result<Ran> {
-        let stages = &planned.plan.stages;
-        let is_long = stages.iter().any(|it| matches!(it, Stage::Batches(_)));
+        let mut stages = planned.plan.stages.iter();
+        let is_long = stages.any(|it| matches!(it, Stage::Batches(_)));
+        let ran = self.run_stages(planned, is_long, observer);
+        match ran {
+            Err(Error::Stopped) if !is_long => Err(Error::CalledOff),
+            ran => ran,
+        }
+    }
+
+    fn run_stages(
+        &self,
+        planned: &Planned,
+        is_long: bool,
+        observer: &mut Observer<'_>,
+    ) -> Result<Ran> {
         let mut execution = Execution {
             database: &self.database,
             options: &self.options,
@@ -77,7 +90,7 @@ impl Changeover {
             rows: None,
             observer,
         };
-        for stage in stages {
+        for stage in &planned.plan.stages {
             // A sweep that comes first may yet refuse, and then leaves the file as it was.
             if is_long && execution.lease.is_none() && !matches!(stage, Stage::Sweep(_)) {
                 execution.lease = Some(Lease::await_free(
@@ -138,7 +151,7 @@ impl Execution<'_> {
         } = transaction;
         let table = &self.planned.plan.table;
         let is_rebuilt = outcome.as_ref().is_some_and(|outcome| outcome.is_rebuilt);
-        let run = |connection: &Connection| {
+        let run = |connection: &Connection, observer: &mut Observer<'_>| {
             if !self.planned.is_fresh(&self.schema, connection)? || !lease_is_held(&mut self.lease)?
             {
                 return Ok(Ran::Stale);
@@ -146,7 +159,11 @@ impl Execution<'_> {
             let before = is_rebuilt
                 .then(|| dangling(connection, table))
                 .transpose()?;
-            perform_all(steps, connection).map_err(|error| of_the_table(error, table))?;
+            for (step, done) in steps.iter().zip(1..) {
+                perform(step, connection).map_err(|error| of_the_table(error, table))?;
+                let steps = steps.len();
+                tell(observer, &Event::StepDone { done, steps })?;
+            }
             if let Some(outcome) = outcome {
                 expect_outcome(outcome, connection)?;
             }
@@ -155,9 +172,10 @@ impl Execution<'_> {
             }
             Ok(Ran::Done)
         };
+        let durability = Durability::AtOnce;
         let ran = self
             .database
-            .write(*foreign_keys, Durability::AtOnce, run)?;
+            .write_watched(*foreign_keys, durability, self.observer, run)?;
         if let Some(lease) = self.lease.as_mut().filter(|_| ran == Ran::Done) {
             lease.is_committed();
         }

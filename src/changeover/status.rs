@@ -1,9 +1,13 @@
-//! How far the changes of a file have come.
+//! How far the changes of a file have come, and who is at work on them.
 
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::ledger::{self, Change, Run};
 use crate::name::Name;
 use crate::phase::{Phase, State};
 
-use super::View;
+use super::{Runner, View};
 
 /// The changes of a file.
 #[derive(Clone, Debug, Default)]
@@ -31,11 +35,45 @@ pub struct ChangeStatus {
     pub rows_migrated: i64,
     /// The phase that comes next; none where the change has ended.
     pub next: Option<Phase>,
+    /// The work on it, as the run that has it, or had it last, tells of it; of an open change alone.
+    pub work: Option<Run>,
+    /// Whether the process that has the work still tells that it lives.
+    pub is_worked_on: bool,
+    /// How long ago an application last wrote the old column alone; of an open change alone.
+    pub old_write: Option<Duration>,
+}
+
+impl Status {
+    /// Whether data are being migrated, or some other work is being done.
+    #[must_use]
+    pub fn is_under_way(&self) -> bool {
+        let mut changes = self.changes.iter();
+        changes.any(|change| change.state == State::Migrating || change.is_worked_on)
+    }
 }
 
 impl View<'_> {
-    pub(super) fn status(&self) -> Status {
-        let changes = self.ledger.changes.iter().map(|change| ChangeStatus {
+    pub(super) fn status(&self, runner: &Runner) -> Result<Status> {
+        let changes = self.ledger.changes.iter();
+        Ok(Status {
+            version: self.ledger.version(),
+            changes: changes
+                .map(|change| self.change_status(change, runner))
+                .collect::<Result<_>>()?,
+        })
+    }
+
+    fn change_status(&self, change: &Change, runner: &Runner) -> Result<ChangeStatus> {
+        let (mut work, mut old_write) = (None, None);
+        if change.state.is_open() {
+            work = ledger::run(self.connection, change.id)?;
+            old_write = ledger::last_old_write(self.connection, change.id)?;
+        }
+        let lives = |run: &Run| {
+            let name = run.runner.as_deref();
+            name.is_some_and(|name| !run.is_silent() && !(runner.is_gone)(name))
+        };
+        Ok(ChangeStatus {
             id: change.id,
             table: change.table.clone(),
             old: change.old.clone(),
@@ -47,10 +85,9 @@ impl View<'_> {
                 State::Migrated => Some(Phase::Contract),
                 State::Contracted | State::Aborted => None,
             },
-        });
-        Status {
-            version: self.ledger.version(),
-            changes: changes.collect(),
-        }
+            is_worked_on: work.as_ref().is_some_and(lives),
+            work,
+            old_write,
+        })
     }
 }

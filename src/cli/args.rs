@@ -79,8 +79,12 @@ pub enum Command {
     Pause(RestArgs),
     /// Let a copy that rests go on
     Resume(RestArgs),
-    /// Show how far the changes have come
-    Status,
+    /// Show how far the changes have come, and who is at work on them
+    Status {
+        /// Show it again and again, until no change is under way any more
+        #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "1", value_parser = seconds)]
+        watch: Option<Duration>,
+    },
     /// Show the phases that were applied
     History,
     /// Take changeover's own tables out of a file that has no open change

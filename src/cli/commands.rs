@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::CommandFactory;
 
@@ -13,6 +14,7 @@ use crate::sample;
 
 use super::args::{Globals, VerifyArgs};
 use super::printer::{Printer, data};
+use super::stop::Stop;
 use super::{Cli, Command, ExitStatus, status, verified};
 
 /// Runs any command but `node`, and says what came of it.
@@ -20,7 +22,13 @@ pub fn run(globals: &Globals, command: Command) -> ExitStatus {
     let mut printer = Printer::new(globals.json);
     match dispatch(globals, command, &mut printer) {
         Ok(()) => ExitStatus::Done,
-        Err(error) => report(globals, &error),
+        Err(error) => {
+            let status = report(globals, &error);
+            if matches!(error, Error::Stopped | Error::CalledOff) {
+                printer.remark(&format!("next: {}", status::same_again()));
+            }
+            status
+        }
     }
 }
 
@@ -56,7 +64,8 @@ fn dispatch(globals: &Globals, command: Command, printer: &mut Printer) -> Resul
         }
         Command::Verify(args) => verify(globals, args, printer),
         Command::Phase(phase) => apply(globals, &phase.into_request(), printer),
-        Command::Status => {
+        Command::Status { watch: Some(every) } => watch(globals, every, printer),
+        Command::Status { watch: None } => {
             let (changeover, db) = open(globals)?;
             let found = changeover.status()?;
             printer.outcome(Reply::status(&found), || status::status(&found, db))?;
@@ -87,7 +96,11 @@ fn dispatch(globals: &Globals, command: Command, printer: &mut Printer) -> Resul
 
 fn apply(globals: &Globals, request: &Request, printer: &mut Printer) -> Result<()> {
     let (mut changeover, db) = open(globals)?;
-    let entry = changeover.apply(request, &mut |event| printer.progress(event))?;
+    let stop = Stop::heard_by(&changeover);
+    let entry = changeover.apply(request, &mut |event| {
+        printer.progress(event);
+        stop.verdict()
+    })?;
     printer.outcome(Reply::applied(&entry), || status::applied(&entry))?;
     let changes = changeover.status()?.changes;
     let change = changes.iter().find(|change| change.id == entry.change);
@@ -96,6 +109,23 @@ fn apply(globals: &Globals, request: &Request, printer: &mut Printer) -> Result<
         None => printer.remark(&format!("look at it: {}", status::look(db))),
     }
     Ok(())
+}
+
+/// Shows the status until nothing is under way any more, or somebody has seen enough.
+fn watch(globals: &Globals, every: Duration, printer: &Printer) -> Result<()> {
+    let (changeover, db) = open(globals)?;
+    let stop = Stop::heard_by(&changeover);
+    loop {
+        let found = match changeover.status() {
+            Err(Error::Stopped) => return Ok(()),
+            found => found?,
+        };
+        printer.redraw(Reply::status(&found), || status::status(&found, db))?;
+        if stop.is_asked() || !found.is_under_way() {
+            return Ok(());
+        }
+        stop.sleep(every);
+    }
 }
 
 fn plan(globals: &Globals, request: &Request, printer: &Printer) -> Result<()> {
@@ -116,7 +146,11 @@ fn verify(globals: &Globals, args: VerifyArgs, printer: &mut Printer) -> Result<
     if is_dry_run {
         return print_plans(&changeover.plan_repair(&asked)?, printer);
     }
-    let found = changeover.verify(&asked, &mut |event| printer.progress(event))?;
+    let stop = Stop::heard_by(&changeover);
+    let found = changeover.verify(&asked, &mut |event| {
+        printer.progress(event);
+        stop.verdict()
+    })?;
     printer.outcome(Reply::verified(&found), || verified::words(&found))?;
     Ok(())
 }

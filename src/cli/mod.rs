@@ -5,7 +5,9 @@ mod commands;
 mod printer;
 mod process;
 mod status;
+mod stop;
 mod verified;
+mod work;
 
 use std::process::ExitCode;
 

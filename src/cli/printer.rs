@@ -1,7 +1,6 @@
 //! Who may write where: data goes to stdout, words to stderr, a progress bar to a terminal alone.
 
 use std::io::{self, IsTerminal, Write};
-use std::ops::ControlFlow;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -9,6 +8,8 @@ use crate::changeover::Reply;
 use crate::error::Error;
 use crate::event::{Event, Holds, Obstacle};
 use crate::json;
+
+use super::work;
 
 /// Writes what a command says.
 pub(super) struct Printer {
@@ -28,6 +29,9 @@ enum Shown {
     Copy,
     Look,
 }
+
+/// Takes a terminal's cursor home and clears what is below.
+const CLEAR: &[u8] = b"\x1b[H\x1b[J";
 
 const COPY: &str = "{bar:32} {human_pos} of {human_len} rows, {per_sec}, {eta} to go";
 const LOOK: &str = "{spinner} {human_pos} rows looked at, {per_sec}";
@@ -54,6 +58,14 @@ impl Printer {
         data(&text)
     }
 
+    /// An outcome in the place of the one before, where a terminal shows them; else behind it.
+    pub(super) fn redraw(&self, reply: Reply, words: impl FnOnce() -> String) -> io::Result<()> {
+        if !self.json && io::stdout().is_terminal() {
+            io::stdout().write_all(CLEAR)?;
+        }
+        self.outcome(reply, words)
+    }
+
     /// Words beside the data, which a program that reads the data does not want.
     pub(super) fn remark(&self, text: &str) {
         if !self.json {
@@ -74,7 +86,7 @@ impl Printer {
     }
 
     /// Shows an event as progress.
-    pub(super) fn progress(&mut self, event: &Event) -> ControlFlow<()> {
+    pub(super) fn progress(&mut self, event: &Event) {
         match event {
             Event::BackfillStarted { rows } => {
                 self.show(Shown::Copy, || ProgressBar::new(*rows), COPY);
@@ -93,13 +105,12 @@ impl Printer {
             Event::PhaseDone { .. } => {
                 self.bar.finish_and_clear();
                 if let Some(holds) = self.holds.take() {
-                    self.remark(&locks(&holds));
+                    self.remark(&work::locks(&holds));
                 }
             }
             Event::Waiting { on, so_far } => self.waiting(*on, so_far.as_secs()),
-            Event::BackfillDone { .. } | Event::LedgerReady => {}
+            Event::BackfillDone { .. } | Event::StepDone { .. } | Event::LedgerReady => {}
         }
-        ControlFlow::Continue(())
     }
 
     /// Says what is waited for; of a long wait less and less often.
@@ -136,12 +147,6 @@ impl Printer {
             let _ = writeln!(io::stderr().lock(), "{text}");
         });
     }
-}
-
-/// How long the write lock was held, in words.
-fn locks(holds: &Holds) -> String {
-    let Holds { p50, p99, max, .. } = holds;
-    format!("locks held: p50 {p50:.1?}, p99 {p99:.1?}, max {max:.1?}")
 }
 
 /// Why the work waits.

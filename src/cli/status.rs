@@ -7,6 +7,8 @@ use crate::ledger::Entry;
 use crate::name::Name;
 use crate::phase::Phase;
 
+use super::work;
+
 /// How far the changes have come, a line each, and what to type next.
 pub(super) fn status(status: &Status, db: &Path) -> String {
     if status.changes.is_empty() {
@@ -24,10 +26,11 @@ pub(super) fn status(status: &Status, db: &Path) -> String {
             change.new.as_str(),
             change.state
         );
-        match next(change, &status.changes, db) {
-            Some(next) => format!("{line}\n  next: {next}"),
-            None => line,
-        }
+        let mut lines = vec![line];
+        lines.extend(work::lines(change, db));
+        let next = next(change, &status.changes, db);
+        lines.extend(next.map(|it| format!("next: {it}")));
+        lines.join("\n  ")
     });
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -127,6 +130,17 @@ pub(super) fn command(db: &Path, words: &[&str], names: &[&str]) -> String {
     command.extend(names);
     let command: Vec<String> = command.into_iter().map(shell_word).collect();
     command.join(" ")
+}
+
+/// The command that this process was called with.
+pub(super) fn same_again() -> String {
+    let arguments = std::env::args_os().skip(1);
+    let arguments = arguments.map(|it| shell_word(&it.to_string_lossy()));
+    let words: Vec<String> = ["changeover".to_owned()]
+        .into_iter()
+        .chain(arguments)
+        .collect();
+    words.join(" ")
 }
 
 /// How to look at the file with SQLite's own shell.

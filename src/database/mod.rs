@@ -11,9 +11,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, InterruptHandle, OpenFlags, TransactionBehavior};
 
 use crate::error::{Error, Result};
+use crate::event::{Observer, Obstacle};
 
 pub use statement::Statement;
 pub(crate) use statement::literal;
@@ -73,6 +74,17 @@ pub enum Durability {
     AtOnce,
     /// With a later one. The file is consistent all the same; a power cut may take back the last commits.
     Later,
+}
+
+/// Interrupts the statement that runs on our connection, if one does: it fails with [`Error::Stopped`], and its
+/// transaction is rolled back.
+pub struct Interrupter(InterruptHandle);
+
+impl Interrupter {
+    /// Does it now.
+    pub fn interrupt(&self) {
+        self.0.interrupt();
+    }
 }
 
 /// A SQLite file and our one connection to it.
@@ -165,6 +177,25 @@ impl Database {
         self.set_up(foreign_keys, durability)?;
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
         self.conclude(work(&self.connection))
+    }
+
+    /// The same in the sight of the observer, who may end the wait for the lock, and the work too.
+    pub fn write_watched<T>(
+        &self,
+        foreign_keys: ForeignKeys,
+        durability: Durability,
+        observer: &mut Observer<'_>,
+        work: impl FnOnce(&Connection, &mut Observer<'_>) -> Result<T>,
+    ) -> Result<T> {
+        self.set_up(foreign_keys, durability)?;
+        self.lock(&mut Wait::on(Obstacle::Lock), observer)?;
+        self.conclude(work(&self.connection, observer))
+    }
+
+    /// What can interrupt our work from another thread.
+    #[must_use]
+    pub fn interrupter(&self) -> Interrupter {
+        Interrupter(self.connection.get_interrupt_handle())
     }
 
     /// Sets what holds for a transaction, and cannot be set in it any more.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::event::{Holds, Observer, Obstacle};
 
 use super::holds::Histogram;
@@ -13,9 +13,6 @@ use super::log::Log;
 use super::pace::Pace;
 use super::wait::Wait;
 use super::{Database, Durability, ForeignKeys};
-
-/// How often we look whether the lock is free: often enough to catch the moment between two other writers.
-const LOOK: Duration = Duration::from_micros(500);
 
 /// How often we look whether a full log can be begun anew, which may hold the lock for a tenth of that time.
 const LOOK_AT_LOG: Duration = Duration::from_millis(50);
@@ -87,7 +84,10 @@ impl<'a> Turns<'a> {
         self.await_room(observer)?;
         self.leave_gap();
         self.database.set_up(foreign_keys, Durability::Later)?;
-        let was_taken = self.lock(observer)?;
+        let mut wait = Wait::on(Obstacle::Lock);
+        let begun = self.database.lock(&mut wait, observer);
+        self.waited += wait.so_far();
+        let was_taken = begun?;
         let locked = Instant::now();
         if let Some(since) = self.free_since {
             self.pace.was_free(locked - since);
@@ -167,27 +167,5 @@ impl<'a> Turns<'a> {
         self.holds.add(started.elapsed());
         self.free_since = Some(Instant::now());
         outcome
-    }
-
-    /// Begins a transaction that has the write lock, and returns whether somebody else had it first.
-    fn lock(&mut self, observer: &mut Observer<'_>) -> Result<bool> {
-        let mut was_taken = false;
-        let mut wait = Wait::on(Obstacle::Lock);
-        let outcome = loop {
-            let begun = self.database.waiting(Duration::ZERO, |connection| {
-                connection.execute_batch("BEGIN IMMEDIATE")
-            });
-            match begun.map_err(Error::from) {
-                Err(Error::Busy) if wait.so_far() < self.database.busy_timeout => {
-                    was_taken = true;
-                    if let Err(error) = wait.sleep(LOOK, observer) {
-                        break Err(error);
-                    }
-                }
-                begun => break begun,
-            }
-        };
-        self.waited += wait.so_far();
-        outcome.map(|()| was_taken)
     }
 }

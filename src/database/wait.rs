@@ -6,6 +6,11 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Result};
 use crate::event::{Event, Observer, Obstacle};
 
+use super::Database;
+
+/// How often we look whether the lock is free: often enough to catch the moment between two other writers.
+const LOOK: Duration = Duration::from_micros(500);
+
 /// How often a wait is told: so soon the observer can end it.
 const TELL: Duration = Duration::from_millis(100);
 
@@ -48,5 +53,26 @@ impl Wait {
         }
         thread::sleep(time);
         Ok(())
+    }
+}
+
+impl Database {
+    /// Begins a transaction that has the write lock, and returns whether somebody else had it first.
+    ///
+    /// Fails with [`Error::Busy`] where another connection keeps it for longer than the busy timeout.
+    pub(super) fn lock(&self, wait: &mut Wait, observer: &mut Observer<'_>) -> Result<bool> {
+        let mut was_taken = false;
+        loop {
+            let begun = self.waiting(Duration::ZERO, |connection| {
+                connection.execute_batch("BEGIN IMMEDIATE")
+            });
+            match begun.map_err(Error::from) {
+                Err(Error::Busy) if wait.so_far() < self.busy_timeout => {
+                    was_taken = true;
+                    wait.sleep(LOOK, observer)?;
+                }
+                begun => return begun.map(|()| was_taken),
+            }
+        }
     }
 }

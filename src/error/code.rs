@@ -32,9 +32,12 @@ impl Error {
             | Self::Generated { .. }
             | Self::NotWritable { .. }
             | Self::LedgerTooNew { .. } => Code::NotSupported,
-            Self::Busy | Self::Unsettled | Self::Stopped | Self::Running(_) | Self::TakenOver => {
-                Code::TemporarilyUnavailable
-            }
+            Self::Busy
+            | Self::Unsettled
+            | Self::Stopped
+            | Self::CalledOff
+            | Self::Running(_)
+            | Self::TakenOver => Code::TemporarilyUnavailable,
             Self::Malformed(_) | Self::NotAType(..) | Self::NotAnExpression { .. } => {
                 Code::MalformedRequest
             }

@@ -91,6 +91,7 @@ impl Error {
             Self::LedgerTooNew { .. } => {
                 "use a changeover at least as new as the one that wrote it"
             }
+            Self::CalledOff => "run the same again to do it",
             Self::Stopped => "what was done is kept: run the same again to go on",
             Self::NoSuchTable { nearest: None, .. }
             | Self::NoSuchColumn { nearest: None, .. }

@@ -300,6 +300,9 @@ pub enum Error {
     /// The observer asked to stop.
     #[error("stopped as asked")]
     Stopped,
+    /// The observer asked to stop before anything was committed.
+    #[error("stopped as asked, and nothing was changed")]
+    CalledOff,
 }
 
 fn bullets(lines: &[String]) -> String {

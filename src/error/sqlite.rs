@@ -11,6 +11,7 @@ impl From<rusqlite::Error> for Error {
         };
         match error.sqlite_error_code() {
             Some(Sqlite::DatabaseBusy | Sqlite::DatabaseLocked) => Self::Busy,
+            Some(Sqlite::OperationInterrupted) => Self::Stopped,
             Some(Sqlite::NotADatabase) => Self::NotADatabase,
             Some(Sqlite::DatabaseCorrupt) => Self::Damaged(says(&error)),
             Some(Sqlite::ReadOnly | Sqlite::CannotOpen | Sqlite::PermissionDenied) => {

@@ -45,6 +45,21 @@ impl Run {
     pub fn is_silent(&self) -> bool {
         self.silence > LEASE
     }
+
+    /// How many rows it passed in a second, pauses included.
+    #[must_use]
+    pub fn rate(&self) -> Option<f64> {
+        // What it has passed was told at its last sign of life.
+        let worked = self.age.saturating_sub(self.silence);
+        (self.passed > 0 && !worked.is_zero()).then(|| about(self.passed) / worked.as_secs_f64())
+    }
+
+    /// For how long it still has to work at that rate.
+    #[must_use]
+    pub fn to_go(&self) -> Option<Duration> {
+        let left = self.rows.saturating_sub(self.passed);
+        Duration::try_from_secs_f64(about(left) / self.rate()?).ok()
+    }
 }
 
 /// The run of the change, where one has ever begun.
@@ -53,7 +68,7 @@ pub fn run(connection: &Connection, change: i64) -> Result<Option<Run>> {
         return Ok(None);
     }
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT paused, runner, {NOW} - started_at, {NOW} - renewed_at, rows_passed, rows_total, \
+        "SELECT paused, CASE WHEN token IS NOT NULL THEN runner END, {NOW} - started_at, {NOW} - renewed_at, rows_passed, rows_total, \
          turns, hold_p50, hold_p99, hold_max, waited, token FROM _changeover_runs WHERE change_id = ?1"
     ))?;
     let run = statement.query_row([change], |row| {
@@ -77,16 +92,17 @@ pub fn run(connection: &Connection, change: i64) -> Result<Option<Run>> {
     Ok(run.optional()?)
 }
 
-/// When an application last wrote the old column alone, in seconds since 1970.
-pub fn last_old_write(connection: &Connection, change: i64) -> Result<Option<i64>> {
+/// How long ago an application last wrote the old column alone, to the second.
+pub fn last_old_write(connection: &Connection, change: i64) -> Result<Option<Duration>> {
     if super::format(connection)?.unwrap_or(0) < 2 {
         return Ok(None);
     }
-    let mut statement = connection.prepare_cached(
-        "SELECT nullif(written_at, 0) FROM _changeover_old_writes WHERE change_id = ?1",
-    )?;
-    let written = statement.query_row([change], |row| row.get(0)).optional()?;
-    Ok(written.flatten())
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {NOW} / 1000 * 1000 - written_at * 1000 FROM _changeover_old_writes \
+         WHERE change_id = ?1 AND written_at > 0"
+    ))?;
+    let ago = statement.query_row([change], |row| milliseconds(row, 0));
+    Ok(ago.optional()?)
 }
 
 /// A word that no other run has.
@@ -180,6 +196,11 @@ pub fn resume(connection: &Connection, change: i64) -> Result<()> {
         [change],
     )?;
     Ok(())
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn about(rows: u64) -> f64 {
+    rows as f64
 }
 
 fn milliseconds(row: &Row<'_>, at: usize) -> rusqlite::Result<Duration> {

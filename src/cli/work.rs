@@ -1,0 +1,66 @@
+//! The work on a change, and what else goes on there, in words.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::changeover::ChangeStatus;
+use crate::event::Holds;
+use crate::ledger::Run;
+use crate::phase::State;
+
+use super::status::command;
+
+/// What there is to say of the work on the change, a line each.
+pub(super) fn lines(change: &ChangeStatus, db: &Path) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(run) = &change.work {
+        if change.state == State::Migrating || change.is_worked_on {
+            lines.extend(progress(run, change.is_worked_on));
+        }
+        if run.is_paused {
+            let resume = command(db, &["resume"], &[change.table.as_str()]);
+            lines.push(format!("paused, to go on: {resume}"));
+        }
+    }
+    lines.extend(
+        change
+            .old_write
+            .map(|ago| format!("old applications wrote {} ago", rounded(ago))),
+    );
+    lines
+}
+
+fn progress(run: &Run, is_alive: bool) -> Vec<String> {
+    let rate = run.rate().map(|it| format!("{it:.0} rows/s"));
+    let to_go = run.to_go().filter(|_| is_alive && !run.is_paused);
+    let to_go = to_go.map(|it| format!("{} to go", rounded(it)));
+    let passed = format!("{} of {} rows passed", run.passed, run.rows);
+    let rows: Vec<String> = [Some(passed), rate, to_go].into_iter().flatten().collect();
+    let silence = rounded(run.silence);
+    let who = match &run.runner {
+        None => "nobody is at work on it".to_owned(),
+        Some(name) if is_alive => format!("at work: {name}, heard of {silence} ago"),
+        Some(name) => format!("given up: {name}, heard of {silence} ago"),
+    };
+    let mut lines = vec![rows.join(", "), who];
+    if run.holds.turns > 0 {
+        let waited = run.holds.waited;
+        lines.push(format!("{}; waited {waited:.1?} for it", locks(&run.holds)));
+    }
+    lines
+}
+
+/// How long the write lock was held.
+pub(super) fn locks(holds: &Holds) -> String {
+    let Holds { p50, p99, max, .. } = holds;
+    format!("locks held: p50 {p50:.1?}, p99 {p99:.1?}, max {max:.1?}")
+}
+
+/// A time to the unit that matters.
+fn rounded(time: Duration) -> String {
+    match time.as_secs() {
+        seconds @ 0..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3600),
+    }
+}
