@@ -124,6 +124,22 @@ pub(super) fn spliced(text: &str, splices: &[(Range<usize>, String)]) -> String 
     out + &text[at..]
 }
 
+/// Whether the text is whole by itself: it closes no parenthesis that it has not opened, and ends no statement.
+pub(super) fn is_closed(sql: &str) -> bool {
+    let mut scanner = Scanner::new(Tokenizer::new());
+    let mut depth = 0_usize;
+    loop {
+        match scanner.scan(sql.as_bytes()) {
+            Ok((_, Some((_, TokenType::TK_LP)), _)) => depth += 1,
+            Ok((_, Some((_, TokenType::TK_RP)), _)) if depth == 0 => return false,
+            Ok((_, Some((_, TokenType::TK_RP)), _)) => depth -= 1,
+            Ok((_, Some((_, TokenType::TK_SEMI)), _)) | Err(_) => return false,
+            Ok((_, Some(_), _)) => {}
+            Ok((_, None, _)) => return depth == 0,
+        }
+    }
+}
+
 /// Whether the word NATURAL stands in the text as a keyword: such a join takes whatever columns there are.
 pub(super) fn joins_naturally(sql: &str) -> bool {
     let mut scanner = Scanner::new(Tokenizer::new());

@@ -23,6 +23,7 @@ mod stops;
 mod strangers;
 mod support;
 mod survive;
+mod terms;
 mod turns;
 mod twins;
 mod verify;

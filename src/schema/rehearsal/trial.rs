@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::name::Name;
 
 use super::super::replica::{Outcome, Replica};
-use super::super::{Key, Schema, Table};
+use super::super::{Key, Schema, Table, text};
 use super::{NewApps, Pair};
 
 /// How many rows are taken from each end of the table.
@@ -163,17 +163,34 @@ pub fn check_expression(expression: &str, column: &Name, declared_type: &str) ->
         "" => String::new(),
         declared => Name::from(declared).to_string(),
     };
-    // As a generated column it may be what a trigger needs it to be: deterministic, and without a query.
-    let table = format!(
-        "CREATE TABLE scratch({column} {declared_type}, _changeover_result AS ({expression}\n))"
-    );
-    match scratch.execute_batch(&table) {
-        Ok(()) => {}
-        Err(error) => return refuse(error.to_string()),
-    }
-    let columns = super::super::table::columns(&scratch, &Name::from("scratch"))?;
-    if columns.len() != 2 {
+    if !text::is_closed(expression) {
         return refuse("it is more than an expression".to_owned());
     }
-    Ok(())
+    // As a generated column it may be what a trigger needs it to be: deterministic, and without a query. In parentheses
+    // and nothing else, as the trigger has it.
+    let table = format!(
+        "CREATE TABLE _changeover_scratch({column} {declared_type}, _changeover_result AS ({expression}))"
+    );
+    if let Err(error) = scratch.execute_batch(&table) {
+        return refuse(error.to_string());
+    }
+    match tells_time(&scratch, column) {
+        Some(reason) => refuse(reason),
+        None => Ok(()),
+    }
+}
+
+/// What SQLite says of an expression that depends on the moment, which it notices only when it computes it. That some
+/// value cannot be computed is the concern of the row that holds it.
+fn tells_time(scratch: &Connection, column: &Name) -> Option<String> {
+    let computed = |edge: &str| {
+        scratch.execute_batch(&format!(
+            "DELETE FROM _changeover_scratch; INSERT INTO _changeover_scratch({column}) VALUES ({edge})"
+        ))?;
+        let result = "SELECT _changeover_result FROM _changeover_scratch";
+        scratch.query_row(result, [], |_| Ok(()))
+    };
+    let failures = EDGES.iter().filter_map(|edge| computed(edge).err());
+    let mut failures = failures.map(|error| error.to_string());
+    failures.find(|failure| failure.contains("non-deterministic"))
 }
