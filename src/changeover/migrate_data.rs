@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::ledger::{self, Change, Expressions, Ledger, Migrating};
 use crate::name::Name;
 use crate::phase::{Phase, State};
-use crate::plan::{self, Agreement, Mapping, Migration, Plan, SyncTriggers};
+use crate::plan::{self, Agreement, Circumstances, Mapping, Migration, Plan, SyncTriggers};
 use crate::request::{Expand, MigrateData};
 use crate::schema::{
     Key, Pair, Schema, Synced, Table, Trial, check_expression, check_unique, index_twins, synced,
@@ -221,6 +221,15 @@ fn migration(found: &Found<'_>, change: &Change, asked: &MigrateData) -> Result<
             write_both: terms.write_both,
         },
     );
+    let warnings = Circumstances {
+        live: found.live,
+        table: found.table,
+        pair: &pair,
+        is_wal: is_wal(found.connection)?,
+        rows: about_rows(found.connection, found.table)?,
+        indexes: &indexes,
+    }
+    .warnings();
     let noted = ledger::note_old_write(change.id);
     let migration = Migration {
         change: change.id,
@@ -232,9 +241,27 @@ fn migration(found: &Found<'_>, change: &Change, asked: &MigrateData) -> Result<
         synced,
         indexes,
         winner: asked.winner,
-        warnings: Vec::new(),
+        warnings,
     };
     Ok(plan::migrate_data(migration, records))
+}
+
+fn is_wal(connection: &Connection) -> Result<bool> {
+    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    Ok(mode == "wal")
+}
+
+/// How many rows lie between the first rowid and the last, if there are such: found without reading what is between.
+fn about_rows(connection: &Connection, table: &Table) -> Result<Option<u64>> {
+    let Key::Rowid { name: key, .. } = &table.key else {
+        return Ok(None);
+    };
+    let end = |which: &str| -> Result<Option<i64>> {
+        let query = format!("SELECT {which}({key}) FROM {}", table.name);
+        Ok(connection.query_row(&query, [], |row| row.get(0))?)
+    };
+    let ends = end("min")?.zip(end("max")?);
+    Ok(ends.map(|(first, last)| last.abs_diff(first).saturating_add(1)))
 }
 
 /// On what terms the columns are kept in step.

@@ -16,6 +16,7 @@ mod repair;
 mod schema_rows;
 mod script;
 mod sync;
+mod warnings;
 
 use std::borrow::Cow;
 
@@ -33,6 +34,7 @@ pub use migrate_data::{Migration, Records, migrate_data};
 pub use path::{Path, Position, Stretch};
 pub use repair::{Repair, repair};
 pub use sync::{SyncTriggers, belongs_to, index_name};
+pub use warnings::Circumstances;
 
 /// Everything that a phase will do.
 #[derive(Debug)]

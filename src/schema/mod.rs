@@ -167,6 +167,12 @@ impl Schema {
         self.find(Kind::Table, table)?.sql.as_deref()
     }
 
+    /// Whether a constraint of the table says what becomes of a row that violates it.
+    #[must_use]
+    pub fn settles_conflicts(&self, table: &Name) -> bool {
+        self.table_text(table).is_some_and(text::settles_conflicts)
+    }
+
     /// Whether the file holds the table and nothing else, so that nothing can name or use its columns.
     #[must_use]
     pub fn is_only(&self, table: &Name) -> bool {

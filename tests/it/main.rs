@@ -27,4 +27,5 @@ mod terms;
 mod turns;
 mod twins;
 mod verify;
+mod warnings;
 mod watch;
