@@ -110,6 +110,14 @@ impl Execution<'_> {
     pub(super) fn sweep(&mut self, sweep: &Sweep) -> Result<Ran> {
         let found = self.look_for(sweep)?;
         self.rows = Some(found.looked);
+        if found.count > 0 {
+            // Once a column is gone, SQLite takes its name in double quotes for a string: then no row agrees.
+            let (planned, schema) = (self.planned, &self.schema);
+            let is_fresh = |connection: &Connection| planned.is_fresh(schema, connection);
+            if !self.database.snapshot(is_fresh)? {
+                return Ok(Ran::Stale);
+            }
+        }
         refuse(&sweep.expect, found)?;
         Ok(Ran::Done)
     }

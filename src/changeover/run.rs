@@ -196,7 +196,7 @@ fn lease_is_held(lease: &mut Option<Lease<'_>>) -> Result<bool> {
 
 impl Planned {
     /// Whether the file still is as it must be at this point of the plan.
-    fn is_fresh(&self, schema: &Schema, connection: &Connection) -> Result<bool> {
+    pub(super) fn is_fresh(&self, schema: &Schema, connection: &Connection) -> Result<bool> {
         Ok(ledger::version(connection)? == self.version && Schema::read(connection)? == *schema)
     }
 

@@ -75,13 +75,22 @@ impl Changeover {
     }
 
     fn compare(&self, change: i64, observer: &mut Observer<'_>) -> Result<Verified> {
-        let (verified, sweep) = self.snapshot(|view| view.comparison(view.change(change)?))?;
-        let found = look_for(&self.database, &sweep, |rows| {
-            tell(observer, &Event::Looked { rows })
-        })?;
-        let rows = found.looked;
-        refuse(&sweep.expect, found)?;
-        Ok(Verified { rows, ..verified })
+        for _ in 0..ATTEMPTS {
+            let (verified, sweep, schema) = self.snapshot(|view| {
+                let (verified, sweep) = view.comparison(view.change(change)?)?;
+                Ok((verified, sweep, view.schema.clone()))
+            })?;
+            let found = look_for(&self.database, &sweep, |rows| {
+                tell(observer, &Event::Looked { rows })
+            })?;
+            // Of columns that somebody has taken away meanwhile nothing can be told.
+            if self.snapshot(|view| Ok(view.schema == schema))? {
+                let rows = found.looked;
+                refuse(&sweep.expect, found)?;
+                return Ok(Verified { rows, ..verified });
+            }
+        }
+        Err(Error::Unsettled)
     }
 
     fn repair(
@@ -158,12 +167,16 @@ impl View<'_> {
     }
 
     fn comparison(&self, change: &Change) -> Result<(Verified, Sweep)> {
+        let sweep: fn(&Agreement) -> Sweep = match change.state {
+            State::Migrated => Sweep::of_disagreement,
+            State::Migrating => Sweep::of_conflicts,
+            State::Expanded | State::Contracted | State::Aborted => {
+                return Err(Error::NothingToVerify(change.table.clone()));
+            }
+        };
         let agreement = self.agreement_of(change)?;
         self.expect_in_step(change, &agreement)?;
-        let sweep = match change.state {
-            State::Migrated => Sweep::of_disagreement(&agreement),
-            _ => Sweep::of_conflicts(&agreement),
-        };
+        let sweep = sweep(&agreement);
         let verified = Verified {
             table: agreement.pair.table,
             old: agreement.pair.old,

@@ -62,9 +62,10 @@ fn values_are_mapped_both_ways_until_contract() {
     for (up, down, copied, by_old, by_new) in cases {
         let folder = Folder::new();
         // Where the new value may be NULL, so must the old one.
-        let table = match up.starts_with("nullif") {
-            true => TABLE.replace(" NOT NULL", ""),
-            false => TABLE.to_owned(),
+        let table = if up.starts_with("nullif") {
+            TABLE.replace(" NOT NULL", "")
+        } else {
+            TABLE.to_owned()
         };
         let db = expanded(&folder, &table, "");
         let ran = migrate(&db, up, down).done();
