@@ -32,7 +32,7 @@ pub(crate) fn make_tables(db: &Path, journal: &str) {
              CREATE TABLE twin(id INTEGER PRIMARY KEY, name TEXT NOT NULL);
              CREATE TABLE written(application TEXT PRIMARY KEY, times INT NOT NULL);
              INSERT INTO written VALUES ('name', 0), ('full_name', 0);
-             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 2 FROM n WHERE i < {KEYS})
+             WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 2 FROM n WHERE i + 2 < {KEYS})
              INSERT INTO people(id, name) SELECT i, 'name ' || i FROM n;
              INSERT INTO twin SELECT id, name FROM people;"
         ),

@@ -1,0 +1,174 @@
+//! A disk that is full at any moment of a change: the phase fails whole, the applications fail as they would without it,
+//! and once there is room again everything goes on.
+
+use std::cell::Cell;
+use std::fs::{self, File};
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::Command;
+use std::{env, io};
+
+use rusqlite::{Connection, ErrorCode};
+
+use changeover::{Event, Phase};
+
+use super::process::{finish, skipped};
+use super::support::Error;
+use super::twins::Twins;
+
+/// Set for the process alone that has a small disk to itself.
+const ON_A_SMALL_DISK: &str = "CHANGEOVER_TEST_SMALL_DISK";
+
+/// Where files of tests lie; here a disk of eight megabytes is put in its place.
+const DISK: &str = "/dev/shm";
+
+const TABLE: &str = "CREATE TABLE people(k INTEGER PRIMARY KEY, name TEXT NOT NULL, age INT);
+    CREATE INDEX by_name ON people(name);
+    WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i < 150)
+    INSERT INTO people(k, name) SELECT i, i || hex(zeroblob(250)) FROM n;";
+
+/// How the file is written, and how many kibibytes the disk has left when it is full for most.
+const FULL: [(&str, u64); 3] = [("WAL", 0), ("WAL", 96), ("DELETE", 24)];
+
+#[test]
+fn full_disk_at_any_moment_loses_nothing() {
+    let this = env::current_exe().unwrap();
+    let mut namespace = Command::new("unshare");
+    namespace
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
+        .arg(format!(
+            "mount -t tmpfs -o size=8m none {DISK} && echo mounted && exec \"$@\""
+        ))
+        .arg("sh")
+        .arg(this)
+        .args([
+            "--exact",
+            "full_disk::on_a_small_disk",
+            "--ignored",
+            "--nocapture",
+        ])
+        .env(ON_A_SMALL_DISK, "1");
+    if namespace.output().is_err() || !Path::new(DISK).exists() {
+        return skipped("there is no unshare here");
+    }
+    let ran = finish(&mut namespace, b"");
+    if ran.stdout.starts_with("mounted\n") {
+        ran.done();
+    } else {
+        skipped(&format!("nothing can be mounted here: {}", ran.stderr));
+    }
+}
+
+#[test]
+#[ignore = "what another test starts on a disk of its own"]
+fn on_a_small_disk() {
+    if env::var_os(ON_A_SMALL_DISK).is_none() {
+        return;
+    }
+    for (journal, room) in FULL {
+        let failures = (0..).map_while(|n| full_behind_event(journal, n, room));
+        assert!(failures.filter(|failed| *failed).count() > 4);
+        full_in_abort(journal, room);
+    }
+}
+
+fn twins(journal: &str) -> Twins {
+    let mut twins = Twins::of(&format!("PRAGMA journal_mode = {journal}; {TABLE}"));
+    twins.change.batch_rows = 50;
+    twins
+}
+
+/// Fills the disk behind event `n`. Returns whether a phase failed then; none where there was no such event.
+fn full_behind_event(journal: &str, n: usize, room: u64) -> Option<bool> {
+    let (twins, events) = (twins(journal), Cell::new(0));
+    let application = at_work(&twins);
+    let filled = Cell::new(None);
+    let mut observer = |_: &Event| {
+        if events.get() == n {
+            filled.set(Some(Filler::leaving(room)));
+        }
+        events.set(events.get() + 1);
+        ControlFlow::Continue(())
+    };
+    let phases = [Phase::Expand, Phase::MigrateData, Phase::Contract];
+    let error = phases
+        .into_iter()
+        .find_map(|phase| twins.observed(phase, &mut observer).err());
+    let filled = filled.take()?;
+    if let Some(error) = &error {
+        assert!(matches!(error, Error::DiskFull), "{n}, {room}: {error:?}");
+    }
+    expect_only_room_to_lack(&application);
+    drop((filled, application));
+    // Each way on is tried from half of the moments.
+    if n.is_multiple_of(2) {
+        twins.finish();
+    } else {
+        twins.undo();
+    }
+    Some(error.is_some())
+}
+
+fn full_in_abort(journal: &str, room: u64) {
+    let twins = twins(journal);
+    for phase in [Phase::Expand, Phase::MigrateData] {
+        twins.apply(phase).unwrap();
+    }
+    let application = at_work(&twins);
+    let filled = Filler::leaving(room);
+    let error = twins.apply(Phase::Abort).unwrap_err();
+    assert!(matches!(error, Error::DiskFull), "{error:?}");
+    expect_only_room_to_lack(&application);
+    drop((filled, application));
+    twins.undo();
+}
+
+/// An application that has the file open.
+fn at_work(twins: &Twins) -> Connection {
+    let application = twins.file.application();
+    rows(&application);
+    application
+}
+
+fn rows(application: &Connection) -> i64 {
+    let count = "SELECT count(*) FROM people";
+    application.query_row(count, [], |row| row.get(0)).unwrap()
+}
+
+/// An application reads as ever, and cannot write more than there is room for.
+#[track_caller]
+fn expect_only_room_to_lack(application: &Connection) {
+    assert_eq!(rows(application), 151);
+    let write = "CREATE TABLE much AS SELECT zeroblob(8000000)";
+    let error = application.execute_batch(write).unwrap_err();
+    assert_eq!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DiskFull),
+        "{error}"
+    );
+}
+
+/// A file that takes up the disk while it is there.
+struct Filler;
+
+impl Filler {
+    const PATH: &str = "/dev/shm/filler";
+
+    /// Leaves room for so many kibibytes.
+    fn leaving(room: u64) -> Self {
+        let mut file = File::create(Self::PATH).unwrap();
+        let full = io::copy(&mut io::repeat(b'x'), &mut file).unwrap_err();
+        assert_eq!(full.kind(), io::ErrorKind::StorageFull);
+        file.flush().unwrap();
+        let size = file.metadata().unwrap().len();
+        file.set_len(size - room * 1024).unwrap();
+        Self
+    }
+}
+
+impl Drop for Filler {
+    fn drop(&mut self) {
+        fs::remove_file(Self::PATH).unwrap();
+    }
+}
