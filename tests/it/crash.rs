@@ -43,7 +43,9 @@ impl Killer {
     #[track_caller]
     fn kill(&mut self, db: &Path, line: &str) -> bool {
         let mut child = start(on(db).args(line.split(' ')));
-        thread::sleep(Duration::from_micros(self.dice.roll(200_000).into()));
+        // Most commands are short, and a data migration under traffic is long.
+        let longest = [50_000, 200_000][self.dice.roll(2) as usize];
+        thread::sleep(Duration::from_micros(self.dice.roll(longest).into()));
         child.kill().unwrap();
         let ran = await_end(child, b"");
         if ran.status.signal().is_none() {
@@ -56,20 +58,20 @@ impl Killer {
         false
     }
 
-    /// Runs a command again and again, until it is done or has been killed so many times.
+    /// Runs a command that is killed a few times; whether it was done before is not told.
     #[track_caller]
-    fn kill_up_to(&mut self, times: u32, db: &Path, line: &str) -> bool {
-        (0..times).any(|_| self.has_enough() || self.kill(db, line))
-    }
-
-    /// Runs a command until it is done.
-    #[track_caller]
-    fn kill_until_done(&mut self, db: &Path, line: &str) {
-        while !self.has_enough() {
-            if self.kill(db, line) {
+    fn kill_some_times(&mut self, db: &Path, line: &str) {
+        for _ in 0..self.dice.roll(6) {
+            if self.has_enough() || self.kill(db, line) {
                 return;
             }
         }
+    }
+
+    /// The same, and at last it is done.
+    #[track_caller]
+    fn kill_until_done(&mut self, db: &Path, line: &str) {
+        self.kill_some_times(db, line);
         words(db, line).done();
     }
 }
@@ -90,8 +92,7 @@ fn change(killer: &mut Killer, journal: &str) {
     let before = schema(&db);
     let mut old = Application::start(&db, "name");
     killer.kill_until_done(&db, EXPAND);
-    let kills = killer.dice.roll(6);
-    killer.kill_up_to(kills, &db, MIGRATE_DATA);
+    killer.kill_some_times(&db, MIGRATE_DATA);
     old.crash();
     if killer.dice.roll(2) == 0 {
         killer.kill_until_done(&db, ABORT);

@@ -124,6 +124,27 @@ fn runner_that_slept_past_its_lease_does_no_harm() {
     expect_twins(&db, "full_name");
 }
 
+#[test]
+fn runner_whose_change_is_aborted_says_so_and_ends() {
+    let folder = Folder::new();
+    let db = paused(&folder);
+    let application = Application::start(&db, "name");
+    let runner = runner(&db, 5);
+    await_work_of(&db, &runner);
+    words(&db, "abort people").done();
+    application.await_writes();
+    go_on(&db);
+    let told = "no change waits for data to go from `name` to `full_name`";
+    await_end(runner, b"").failed(3, told);
+    application.end();
+    expect_twins(&db, "name");
+    let table = "SELECT sql FROM sqlite_schema WHERE name = 'people' OR name LIKE '\\_changeover\\_1%' ESCAPE '\\'";
+    assert_eq!(
+        texts(&db, table),
+        ["CREATE TABLE people(id INTEGER PRIMARY KEY, name TEXT NOT NULL, age INT DEFAULT 3)"]
+    );
+}
+
 /// Stops a process while it does not hold the write lock.
 fn stop_between_turns(db: &Path, process: &Child) {
     let connection = open(db);
