@@ -247,7 +247,8 @@ impl Table {
     }
 
     /// Whether two rows cannot hold the same in the column, or in it and others.
-    pub(super) fn is_unique_on(&self, column: &Name) -> bool {
+    #[must_use]
+    pub fn is_unique_on(&self, column: &Name) -> bool {
         self.indexes.iter().any(|index| {
             index.unique && index.columns.iter().any(|it| it.0.as_ref() == Some(column))
         })
