@@ -53,7 +53,7 @@ fn run_until(twins: &Twins, n: usize, mut at_event: impl FnMut()) -> bool {
     };
     for phase in TO_THE_END {
         match twins.observed(phase, &mut observer) {
-            Ok(_) | Err(Error::Stopped) => {}
+            Ok(_) | Err(Error::Stopped | Error::CalledOff) => {}
             Err(error) => panic!("{phase}, before event {n}: {error}"),
         }
         if events.get() > n {

@@ -71,7 +71,7 @@ fn meddled(table: &str, moment: Moment, meddle: impl Fn(&Twins)) -> (Twins, Resu
         ControlFlow::Continue(())
     };
     let outcome = match twins.observed(Phase::MigrateData, &mut observer) {
-        Ok(_) | Err(Error::Stopped) => Ok(()),
+        Ok(_) | Err(Error::Stopped | Error::CalledOff) => Ok(()),
         Err(error) => Err(error),
     };
     if moment == Moment::Migrated {

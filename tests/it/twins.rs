@@ -2,6 +2,7 @@
 //! the end one must be what SQLite's own rename makes of the other, or the same as it.
 
 use std::cell::Cell;
+use std::ops::ControlFlow;
 
 use changeover::event::{self, Event, Observer};
 use changeover::{Phase, Result, State};
@@ -115,7 +116,12 @@ impl Twins {
     }
 
     pub(crate) fn observed(&self, phase: Phase, observer: &mut Observer<'_>) -> Result<Entry> {
-        self.change.observed(&self.file, phase, observer)
+        self.change
+            .observed(&self.file, phase, &mut |event: &Event| match event {
+                // In the midst of a transaction nobody else can write.
+                Event::StepDone { .. } => ControlFlow::Continue(()),
+                event => observer(event),
+            })
     }
 
     /// Applies the phase while applications write between any two commits.
@@ -124,7 +130,7 @@ impl Twins {
         self.write();
         let outcome = self.observed(phase, &mut |_: &Event| {
             self.write();
-            std::ops::ControlFlow::Continue(())
+            ControlFlow::Continue(())
         });
         if let Err(error) = outcome {
             panic!("{phase}: {error}");
