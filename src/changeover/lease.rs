@@ -131,8 +131,9 @@ impl<'a> Lease<'a> {
             })
     }
 
-    /// Waits until nobody wants the work to pause any more.
-    pub(super) fn pause(&mut self, observer: &mut Observer<'_>) -> Result<()> {
+    /// Waits until nobody wants the work to pause any more; `holds` is what there is to tell of the work so far.
+    pub(super) fn pause(&mut self, holds: Holds, observer: &mut Observer<'_>) -> Result<()> {
+        self.holds = holds;
         let mut wait = Wait::on(Obstacle::Pause);
         while ledger::run(self.database.connection(), self.change)?.is_some_and(|run| run.is_paused)
         {

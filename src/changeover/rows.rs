@@ -46,7 +46,10 @@ impl Execution<'_> {
             if self.round(walk, &mut turns)? == Ran::Stale {
                 return Ok(Ran::Stale);
             }
-            if self.look_for(&walk.left)?.count == 0 {
+            let Some(left) = self.look_for(&walk.left)? else {
+                return Ok(Ran::Stale);
+            };
+            if left.count == 0 {
                 let holds = turns.holds();
                 tell(self.observer, &Event::BackfillDone { holds })?;
                 return Ok(Ran::Done);
@@ -101,36 +104,41 @@ impl Execution<'_> {
             }
             after = upto;
             if let Some(lease) = self.lease.as_mut().filter(|_| is_paused) {
-                lease.pause(self.observer)?;
+                lease.pause(turns.holds(), self.observer)?;
             }
         }
     }
 
     /// Looks at all rows, and fails where one is found that must not be.
     pub(super) fn sweep(&mut self, sweep: &Sweep) -> Result<Ran> {
-        let found = self.look_for(sweep)?;
+        let Some(found) = self.look_for(sweep)? else {
+            return Ok(Ran::Stale);
+        };
         self.rows = Some(found.looked);
-        if found.count > 0 {
-            // Once a column is gone, SQLite takes its name in double quotes for a string: then no row agrees.
-            let (planned, schema) = (self.planned, &self.schema);
-            let is_fresh = |connection: &Connection| planned.is_fresh(schema, connection);
-            if !self.database.snapshot(is_fresh)? {
-                return Ok(Ran::Stale);
-            }
-        }
         refuse(&sweep.expect, found)?;
         Ok(Ran::Done)
     }
 
-    fn look_for(&mut self, sweep: &Sweep) -> Result<Found> {
+    /// What a sweep finds; nothing that counts where somebody has changed the schema meanwhile.
+    fn look_for(&mut self, sweep: &Sweep) -> Result<Option<Found>> {
         let (lease, observer) = (&mut self.lease, &mut *self.observer);
-        look_for(self.database, sweep, |rows| {
+        let outcome = look_for(self.database, sweep, |rows| {
             tell(observer, &Event::Looked { rows })?;
             match lease {
                 Some(lease) => lease.keep(),
                 None => Ok(()),
             }
-        })
+        });
+        let is_doubtful = match &outcome {
+            Ok(found) => found.count > 0,
+            Err(error) => matches!(error, Error::Sqlite(_)),
+        };
+        let (planned, schema) = (self.planned, &self.schema);
+        let is_fresh = |connection: &Connection| planned.is_fresh(schema, connection);
+        if is_doubtful && !self.database.snapshot(is_fresh)? {
+            return Ok(None);
+        }
+        outcome.map(Some)
     }
 }
 

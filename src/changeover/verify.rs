@@ -82,9 +82,10 @@ impl Changeover {
             })?;
             let found = look_for(&self.database, &sweep, |rows| {
                 tell(observer, &Event::Looked { rows })
-            })?;
+            });
             // Of columns that somebody has taken away meanwhile nothing can be told.
             if self.snapshot(|view| Ok(view.schema == schema))? {
+                let found = found?;
                 let rows = found.looked;
                 refuse(&sweep.expect, found)?;
                 return Ok(Verified { rows, ..verified });
