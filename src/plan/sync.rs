@@ -180,15 +180,12 @@ impl Direction {
             old.as_str(),
             new.as_str()
         ));
-        // Since then: by the first UPDATE, or by a trigger of the application that it fired.
-        let old_changed = other(&old.to_string(), &format!("NEW.{old}"));
-        let new_changed = other(&new.to_string(), &format!("NEW.{new}"));
         statements.extend([
             format!("UPDATE {table} SET {old} = {down} WHERE {row} AND {by_new} AND {differ}"),
             format!(
-                "UPDATE {table} SET {new} = {up} WHERE {row} AND {differ} AND (NOT {by_new} OR {old_changed})"
+                "UPDATE {table} SET {new} = {up} WHERE {row} AND {differ} AND (NOT {by_new} OR changes() > 0)"
             ),
-            format!("UPDATE {table} SET {old} = {down} WHERE {row} AND {differ} AND {new_changed}"),
+            format!("UPDATE {table} SET {old} = {down} WHERE {row} AND {differ} AND changes() > 0"),
             format!("SELECT RAISE(ABORT, {refused}) FROM {table} WHERE {row} AND {differ}"),
         ]);
         statements

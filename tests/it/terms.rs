@@ -4,8 +4,8 @@
 use std::path::PathBuf;
 
 use crate::process::{
-    Folder, Ran, execute, expect_error, number, on, poll, reply, run, start, texts, unchanged,
-    words,
+    Folder, Ran, execute, expect_error, number, on, poll, reply, run, start, texts,
+    unchanged, words,
 };
 
 /// A table that is expanded.
@@ -254,5 +254,33 @@ fn new_applications_write_both_columns_where_they_must() {
         execute(&db, "UPDATE t SET old = 7, new = 7");
         words(&db, "verify").done();
         assert_eq!(number(&db, "SELECT new = old FROM t"), 1);
+    }
+}
+
+/// A table with a row, whose columns are kept in step.
+fn in_step(folder: &Folder, sql: &str) -> PathBuf {
+    let db = folder.made(sql);
+    words(&db, "expand t new --from old").done();
+    words(&db, "migrate-data old new").done();
+    db
+}
+
+#[test]
+fn a_value_that_a_trigger_of_the_application_takes_back_is_taken_back_in_both_columns() {
+    let folder = Folder::new();
+    let db = in_step(
+        &folder,
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, old TEXT);
+         INSERT INTO t VALUES (1, 'a');
+         CREATE TRIGGER trimmed AFTER UPDATE OF old ON t WHEN NEW.old <> trim(NEW.old)
+         BEGIN UPDATE t SET old = trim(NEW.old) WHERE id = NEW.id; END",
+    );
+    for (column, value, both) in [
+        ("new", "'a '", "a:a"),
+        ("old", "' a'", "a:a"),
+        ("new", "' b '", "b:b"),
+    ] {
+        execute(&db, &format!("UPDATE t SET {column} = {value}"));
+        assert_eq!(rows(&db), [both], "{column}");
     }
 }
