@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use crate::process::{
-    Folder, Ran, execute, expect_error, number, on, poll, reply, run, start, texts,
+    Folder, Ran, execute, expect_error, number, on, open, poll, reply, run, start, texts,
     unchanged, words,
 };
 
@@ -282,5 +282,26 @@ fn a_value_that_a_trigger_of_the_application_takes_back_is_taken_back_in_both_co
     ] {
         execute(&db, &format!("UPDATE t SET {column} = {value}"));
         assert_eq!(rows(&db), [both], "{column}");
+    }
+}
+
+#[test]
+fn a_statement_that_a_check_fails_writes_neither_column() {
+    let folder = Folder::new();
+    let db = in_step(
+        &folder,
+        "CREATE TABLE t(id INTEGER PRIMARY KEY, old TEXT DEFAULT '' CHECK (old <> ''));
+         INSERT INTO t VALUES (1, 'a')",
+    );
+    for column in ["old", "new"] {
+        for policy in ["", "OR FAIL", "OR IGNORE", "OR REPLACE"] {
+            let update = format!("UPDATE {policy} t SET {column} = ''");
+            let error = open(&db).execute_batch(&update).unwrap_err().to_string();
+            assert!(
+                error.starts_with("CHECK constraint failed"),
+                "{update}: {error}"
+            );
+            assert_eq!(rows(&db), ["a:a"], "{update}");
+        }
     }
 }

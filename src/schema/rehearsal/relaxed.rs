@@ -87,16 +87,18 @@ impl Relaxed {
         let (mut splices, mut promises) = (Vec::new(), Vec::new());
         for (range, of_new) in both {
             let of_old = &text[range.clone()];
-            let check = if replaces {
-                format!("{no_old} AND NOT {no_new} OR ({of_old})")
-            } else if stands_alone(&narrow, table, new, &of_new)? {
-                format!("({no_old} AND NOT {no_new} OR ({of_old})) AND ({no_new} OR ({of_new}))")
-            } else {
+            if !replaces {
                 promises.push(Promise {
                     failure: format!("CHECK constraint failed: {of_old}"),
                     broken_by_old: format!("NOT ({of_old})"),
                     broken_by_new: format!("NOT ({of_new})"),
                 });
+            }
+            let check = if replaces {
+                format!("{no_old} AND NOT {no_new} OR ({of_old})")
+            } else if stands_alone(&narrow, table, new, &of_new)? {
+                format!("({no_old} AND NOT {no_new} OR ({of_old})) AND ({no_new} OR ({of_new}))")
+            } else {
                 format!("({of_old}) OR ({of_new})")
             };
             splices.push((range, check));
