@@ -5,10 +5,12 @@
     clippy::format_collect,
     clippy::format_push_string,
     clippy::print_stderr,
+    clippy::print_stdout,
     clippy::struct_excessive_bools,
     clippy::unwrap_used
 )]
 
+mod alike;
 mod application;
 mod architecture;
 mod bad_input;

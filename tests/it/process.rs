@@ -257,12 +257,18 @@ impl Conversation {
     }
 }
 
-/// Chance, which is another one in every run.
+/// Chance.
 pub(crate) struct Dice(u64);
 
 impl Dice {
+    /// Falls otherwise in every run.
     pub(crate) fn new() -> Self {
         Self(RandomState::new().hash_one(0))
+    }
+
+    /// Falls as it fell before with this seed.
+    pub(crate) fn of(seed: u64) -> Self {
+        Self(seed)
     }
 
     /// A number from nought to below `sides`.
@@ -273,6 +279,15 @@ impl Dice {
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         let number = ((mixed >> 32) * u64::from(sides)) >> 32;
         u32::try_from(number).unwrap()
+    }
+
+    pub(crate) fn one_in(&mut self, sides: u32) -> bool {
+        self.roll(sides) == 0
+    }
+
+    pub(crate) fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+        let sides = u32::try_from(from.len()).unwrap();
+        from[self.roll(sides) as usize]
     }
 }
 
