@@ -9,8 +9,8 @@ use crate::phase::{Phase, State};
 use crate::plan::{self, Agreement, Circumstances, Mapping, Migration, Plan, SyncTriggers};
 use crate::request::{Expand, MigrateData};
 use crate::schema::{
-    Key, Pair, Schema, Synced, Table, Trial, check_expression, check_unique, index_twins, synced,
-    tables_with, typed,
+    Key, Pair, Schema, Synced, Table, Trial, check_conflicts, check_expression, index_twins,
+    synced, tables_with, typed,
 };
 
 use super::expand::expect_source;
@@ -182,7 +182,7 @@ fn migration(found: &Found<'_>, change: &Change, asked: &MigrateData) -> Result<
     )?;
     found.check_key(&pair, &terms)?;
     if !terms.write_both {
-        check_unique(&standing.schema, &pair)?;
+        check_conflicts(&standing.schema, &pair)?;
     }
     let begun = found.begun(&pair, replaces)?;
     let synced = synced(

@@ -28,7 +28,6 @@ impl Circumstances<'_> {
             self.triggers(),
             self.rollback_journal(),
             self.long_indexes(),
-            self.conflict_clauses(),
         ];
         always
             .into_iter()
@@ -87,19 +86,6 @@ impl Circumstances<'_> {
                 "at the end the write lock is held while indexes are made{}: {}",
                 time.unwrap_or_default(),
                 texts.join(", ")
-            )
-        })
-    }
-
-    fn conflict_clauses(&self) -> Option<String> {
-        let Pair { table, old, new } = self.pair;
-        let has_such = self.table.is_unique_on(old) && self.live.settles_conflicts(table);
-        has_such.then(|| {
-            format!(
-                "until contract an ON CONFLICT clause of `{}` does not hold for `{}`: a new application that writes a \
-                 value twice gets an error",
-                old.as_str(),
-                new.as_str()
             )
         })
     }

@@ -19,7 +19,7 @@ use crate::name::Name;
 pub use compare::differences;
 pub use rehearsal::{
     Addition, NewApps, Pair, Promise, Rehearsed, SHADOW, Shadow, Synced, Target, Trial, TypeSource,
-    add_column, alterations_since, altered, check_expression, check_unique, default_of,
+    add_column, alterations_since, altered, check_conflicts, check_expression, default_of,
     index_twins, remove_new, rename_old, replace_old, synced, text_under, text_without, typed,
 };
 pub use table::{Column, Key, KeyColumn, Table};
@@ -165,12 +165,6 @@ impl Schema {
     #[must_use]
     pub fn table_text(&self, table: &Name) -> Option<&str> {
         self.find(Kind::Table, table)?.sql.as_deref()
-    }
-
-    /// Whether a constraint of the table says what becomes of a row that violates it.
-    #[must_use]
-    pub fn settles_conflicts(&self, table: &Name) -> bool {
-        self.table_text(table).is_some_and(text::settles_conflicts)
     }
 
     /// Whether the file holds the table and nothing else, so that nothing can name or use its columns.

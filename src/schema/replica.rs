@@ -130,6 +130,11 @@ impl Replica {
         Table::read(&self.connection, table)
     }
 
+    /// Whether a constraint of the column says ON CONFLICT.
+    pub(super) fn says_on_conflict(&self, table: &Name, column: &Name) -> Result<bool> {
+        usage::says_on_conflict(&self.connection, table, column)
+    }
+
     /// Runs a statement that no ALTER is.
     pub(super) fn execute(&self, sql: &str) -> Result<()> {
         Ok(self.connection.execute_batch(sql)?)

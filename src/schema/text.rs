@@ -151,19 +151,6 @@ pub(super) fn joins_naturally(sql: &str) -> bool {
     false
 }
 
-/// Whether the words ON CONFLICT stand in the text.
-pub(super) fn settles_conflicts(table: &str) -> bool {
-    let mut scanner = Scanner::new(Tokenizer::new());
-    let mut was_on = false;
-    while let Ok((_, Some((_, kind)), _)) = scanner.scan(table.as_bytes()) {
-        if was_on && kind == TokenType::TK_CONFLICT {
-            return true;
-        }
-        was_on = kind == TokenType::TK_ON;
-    }
-    false
-}
-
 /// Whether the name stands in the text, in whichever quotes.
 pub(super) fn says(sql: &str, name: &Name) -> bool {
     words(sql).any(|(word, _)| word == *name)

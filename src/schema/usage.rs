@@ -69,6 +69,21 @@ pub(super) fn of_table(connection: &Connection, table: &Name) -> Result<Usage> {
     })
 }
 
+/// Whether a constraint of the column says ON CONFLICT: a statement that leaves it to the constraints what to do then
+/// compiles to something else than one that says what constraints come to by themselves.
+pub(super) fn says_on_conflict(
+    connection: &Connection,
+    table: &Name,
+    column: &Name,
+) -> Result<bool> {
+    let program = |policy: &str| -> Result<_> {
+        let update = format!("UPDATE{policy} {table} SET {column} = random()");
+        let programs = with_stand_ins(connection, |connection| explain(connection, &update))?;
+        Ok(programs?)
+    };
+    Ok(program("")? != program(" OR ABORT")?)
+}
+
 fn view(connection: &Connection, view: &Name) -> Result<Usage> {
     let (failure, mut programs) = compile(connection, &[format!("SELECT * FROM {view}")])?;
     let columns = match failure {

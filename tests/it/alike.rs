@@ -99,6 +99,18 @@ twins! {
         unique: Unique::Otherwise,
         ..PLAIN
     };
+    unique_on_conflict_replace: Kind {
+        schema: "CREATE TABLE {t}(id INTEGER PRIMARY KEY, name TEXT UNIQUE ON CONFLICT REPLACE, rank INTEGER)",
+        unique: Unique::Otherwise,
+        write_both: true,
+        ..PLAIN
+    };
+    unique_on_conflict_ignore: Kind {
+        schema: "CREATE TABLE {t}(id INTEGER PRIMARY KEY, name TEXT UNIQUE ON CONFLICT IGNORE, rank INTEGER)",
+        unique: Unique::Otherwise,
+        write_both: true,
+        ..PLAIN
+    };
     unique_with_others: Kind {
         schema: "CREATE TABLE {t}(id INTEGER PRIMARY KEY, name TEXT, rank INTEGER, UNIQUE (rank, name))",
         unique: Unique::Otherwise,

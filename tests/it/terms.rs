@@ -227,6 +227,14 @@ fn new_applications_write_both_columns_where_they_must() {
             "it is unique",
         ),
         (
+            "CREATE TABLE t(id INTEGER PRIMARY KEY, old TEXT UNIQUE ON CONFLICT IGNORE); INSERT INTO t(old) VALUES ('a')",
+            "ON CONFLICT",
+        ),
+        (
+            "CREATE TABLE t(id INTEGER PRIMARY KEY, old TEXT NOT NULL ON CONFLICT IGNORE); INSERT INTO t(old) VALUES ('a')",
+            "ON CONFLICT",
+        ),
+        (
             "CREATE TABLE t(id INTEGER PRIMARY KEY, old TEXT, c AS (old) NOT NULL); INSERT INTO t(old) VALUES ('a')",
             "NOT NULL",
         ),
@@ -303,5 +311,22 @@ fn a_statement_that_a_check_fails_writes_neither_column() {
             );
             assert_eq!(rows(&db), ["a:a"], "{update}");
         }
+    }
+}
+
+#[test]
+fn constraints_that_say_on_conflict_go_on_deciding() {
+    for (policy, left) in [("IGNORE", ["a:a", "b:b"]), ("REPLACE", ["b:b", "a:a"])] {
+        let folder = Folder::new();
+        let db = folder.made(&format!(
+            "CREATE TABLE t(id INTEGER PRIMARY KEY, old TEXT UNIQUE ON CONFLICT {policy});
+             INSERT INTO t VALUES (1, 'a'), (2, 'b')"
+        ));
+        words(&db, "expand t new --from old").done();
+        words(&db, "migrate-data old new --write-both").done();
+        execute(&db, "INSERT INTO t(id, old) VALUES (3, 'a')");
+        assert_eq!(rows(&db), left, "{policy}");
+        execute(&db, "INSERT INTO t(id, old, new) VALUES (4, 'a', 'a')");
+        assert_eq!(rows(&db), left, "{policy}");
     }
 }

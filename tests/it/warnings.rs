@@ -73,14 +73,3 @@ fn indexes_are_named_with_the_time_that_they_take() {
         format!("{WAL} CREATE TABLE t(k PRIMARY KEY, old) WITHOUT ROWID; CREATE INDEX i ON t(old)");
     one(&warned(&sql), &["indexes are made: `CREATE INDEX"]);
 }
-
-#[test]
-fn conflict_clause_that_is_not_mirrored_is_told() {
-    let sql =
-        |clause: &str| format!("{WAL} CREATE TABLE t(id INTEGER PRIMARY KEY, old UNIQUE {clause})");
-    let warnings = warned(&sql("ON CONFLICT REPLACE"));
-    assert_eq!(warnings.len(), 2, "{warnings:?}");
-    one(&warnings[1..], &["ON CONFLICT", "`old`", "`new`"]);
-    let warnings = warned(&sql("CHECK (old <> 'ON CONFLICT')"));
-    one(&warnings, &["indexes are made"]);
-}

@@ -29,7 +29,7 @@ pub use declared::typed;
 pub use relaxed::Promise;
 pub use shadow::{SHADOW, Shadow};
 pub use standing::{alterations_since, altered, text_under};
-pub use sync::{NewApps, Synced, check_unique, default_of, index_twins, synced};
+pub use sync::{NewApps, Synced, check_conflicts, default_of, index_twins, synced};
 pub use trial::{Trial, check_expression};
 
 /// A table and the two columns of a change on it.

@@ -87,7 +87,8 @@ pub fn synced(
 /// which the old column bears the new name, has on it. `name` gives the `n`th its name.
 ///
 /// One that is unique over several columns has a twin that is not: an UPDATE of these columns and of the old one
-/// would meet the new one as it was before.
+/// would meet the new one as it was before. Nor are twins unique where constraints of the column say ON CONFLICT, which
+/// an index cannot.
 pub fn index_twins(
     live: &Schema,
     target: &Schema,
@@ -95,7 +96,9 @@ pub fn index_twins(
     name: impl Fn(usize) -> Name,
 ) -> Result<Vec<Object>> {
     let Pair { table, new, .. } = pair;
-    let renamed = Replica::of(&target.only_with_indexes(table))?.table(table)?;
+    let replica = Replica::of(&target.only_with_indexes(table))?;
+    let says_on_conflict = replica.says_on_conflict(table, new)?;
+    let renamed = replica.table(table)?;
     let mut texts = Vec::new();
     for index in target.objects.iter().filter(|it| it.is_part_of(table)) {
         let (Kind::Index, Some(sql)) = (index.kind, &index.sql) else {
@@ -114,7 +117,7 @@ pub fn index_twins(
     let twin = |(number, sql): (usize, &String)| {
         let name = name(number + 1);
         let sql = text::with_index_name(sql, &name)?;
-        let sql = if says_others(&renamed, new, &sql) {
+        let sql = if says_on_conflict || says_others(&renamed, new, &sql) {
             text::without_unique(&sql)
         } else {
             sql
@@ -130,15 +133,19 @@ pub fn index_twins(
 }
 
 /// Fails with [`Error::NeedsBoth`] where a row without the old column could collide with another that it has
-/// nothing to do with, while one of its columns is not yet what it will be.
-pub fn check_unique(live: &Schema, pair: &Pair) -> Result<()> {
+/// nothing to do with, while one of its columns is not yet what it will be; or where only the constraints of the old
+/// column could say what is to be done then.
+pub fn check_conflicts(live: &Schema, pair: &Pair) -> Result<()> {
     let Pair { table, old, .. } = pair;
-    let now = Replica::of(&live.only_with_indexes(table))?.table(table)?;
+    let replica = Replica::of(&live.only_with_indexes(table))?;
+    let now = replica.table(table)?;
     let default = constant_default(&now, now.expect_column(old)?)?;
     let reason = if default.is_some() && now.is_unique_on(old) {
         "rows without it would hold its default, and it is unique"
     } else if is_unique_with_others(live, &now, pair)? {
         "it is unique together with other columns, and would lag behind these in an UPDATE of both"
+    } else if replica.says_on_conflict(table, old)? {
+        "a constraint of it says ON CONFLICT, which the new column cannot"
     } else {
         return Ok(());
     };
