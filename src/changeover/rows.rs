@@ -42,21 +42,31 @@ impl Execution<'_> {
             return Ok(Ran::Stale);
         }
         let mut turns = Turns::new(self.database, self.options.batch_rows)?;
+        let cursor = ledger::cursor(self.database.connection(), self.planned.change)?;
+        // A sweep has found no conflict, and the walk goes from the first row to the last.
+        let is_whole = self.rows.is_some() && cursor.is_none();
         for _ in 0..ROUNDS {
             if self.round(walk, &mut turns)? == Ran::Stale {
                 return Ok(Ran::Stale);
+            }
+            if is_whole && self.database.is_untouched()? {
+                return self.walked(&turns);
             }
             let Some(left) = self.look_for(&walk.left)? else {
                 return Ok(Ran::Stale);
             };
             if left.count == 0 {
-                let holds = turns.holds();
-                tell(self.observer, &Event::BackfillDone { holds })?;
-                return Ok(Ran::Done);
+                return self.walked(&turns);
             }
             ledger::begin_anew(self.database, self.planned.change)?;
         }
         self.sweep(&walk.left)
+    }
+
+    fn walked(&mut self, turns: &Turns<'_>) -> Result<Ran> {
+        let holds = turns.holds();
+        tell(self.observer, &Event::BackfillDone { holds })?;
+        Ok(Ran::Done)
     }
 
     /// Walks once, from the cursor to the end of the table.

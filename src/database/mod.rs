@@ -192,6 +192,11 @@ impl Database {
         self.conclude(work(&self.connection, observer))
     }
 
+    /// Whether nobody else has committed anything since the file was opened.
+    pub fn is_untouched(&self) -> Result<bool> {
+        Ok(self.data_version()? == self.opened.0)
+    }
+
     /// What can interrupt our work from another thread.
     #[must_use]
     pub fn interrupter(&self) -> Interrupter {
