@@ -132,23 +132,14 @@ impl Execution<'_> {
     /// What a sweep finds; nothing that counts where somebody has changed the schema meanwhile.
     fn look_for(&mut self, sweep: &Sweep) -> Result<Option<Found>> {
         let (lease, observer) = (&mut self.lease, &mut *self.observer);
-        let outcome = look_for(self.database, sweep, |rows| {
+        let found = look_for(self.database, sweep, |rows| {
             tell(observer, &Event::Looked { rows })?;
             match lease {
                 Some(lease) => lease.keep(),
                 None => Ok(()),
             }
-        });
-        let is_doubtful = match &outcome {
-            Ok(found) => found.count > 0,
-            Err(error) => matches!(error, Error::Sqlite(_)),
-        };
-        let (planned, schema) = (self.planned, &self.schema);
-        let is_fresh = |connection: &Connection| planned.is_fresh(schema, connection);
-        if is_doubtful && !self.database.snapshot(is_fresh)? {
-            return Ok(None);
-        }
-        outcome.map(Some)
+        })?;
+        Ok((found.count == 0 || self.is_fresh()?).then_some(found))
     }
 }
 

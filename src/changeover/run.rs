@@ -123,6 +123,12 @@ pub(super) struct Execution<'a> {
 }
 
 impl Execution<'_> {
+    /// Whether the file still is as it must be at this point of the plan.
+    pub(super) fn is_fresh(&self) -> Result<bool> {
+        self.database
+            .snapshot(|connection| self.planned.is_fresh(&self.schema, connection))
+    }
+
     fn stage(&mut self, stage: &Stage) -> Result<Ran> {
         let outcome = match stage {
             Stage::Sweep(sweep) => self.sweep(sweep),
@@ -131,13 +137,7 @@ impl Execution<'_> {
         };
         match outcome {
             // A table or a column that is read between two transactions may have another name by now.
-            Err(Error::Sqlite(error)) => {
-                let is_fresh = |connection: &_| self.planned.is_fresh(&self.schema, connection);
-                if self.database.snapshot(is_fresh)? {
-                    return Err(Error::Sqlite(error));
-                }
-                Ok(Ran::Stale)
-            }
+            Err(Error::Sqlite(_)) if !self.is_fresh()? => Ok(Ran::Stale),
             outcome => outcome,
         }
     }

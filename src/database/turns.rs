@@ -71,9 +71,9 @@ impl<'a> Turns<'a> {
     /// Takes a turn: once manners allow it and there is room in the log, `work` runs under the write lock, and is
     /// committed. Where it returns nothing, or fails, nothing of it is kept.
     ///
-    /// Fails with [`Error::Busy`](crate::Error::Busy) where another connection holds the lock for longer than the busy timeout. A log
-    /// that a reader keeps from being begun anew is waited for without an end; the observer is told of it, and
-    /// may stop the wait.
+    /// Fails with [`Error::Busy`](crate::Error::Busy) where another connection holds the lock for longer than the busy
+    /// timeout. A log that a reader keeps from being begun anew is waited for without an end; the observer is told of
+    /// it, and may stop the wait.
     pub fn take<T>(
         &mut self,
         foreign_keys: ForeignKeys,

@@ -247,12 +247,9 @@ pub fn cursor(connection: &Connection, change: i64) -> Result<Option<Position>> 
 
 /// Forgets the cursor of the change, so that its backfill walks from the first row on.
 pub fn begin_anew(database: &Database, change: i64) -> Result<()> {
+    let forget = forget_cursor(change).statement;
     database.write(ForeignKeys::Off, Durability::Later, |connection| {
-        connection.execute(
-            "DELETE FROM _changeover_cursor WHERE change_id = ?1",
-            [change],
-        )?;
-        Ok(())
+        forget.run(connection).map(drop)
     })
 }
 

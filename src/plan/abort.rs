@@ -6,10 +6,10 @@ use crate::phase::Phase;
 use crate::request::Winner;
 use crate::schema::{Schema, Table, Target};
 
-use super::migrate_data::{drop_ours, without_ours_of};
+use super::migrate_data::drop_ours;
 use super::path::{Path, Stretch};
-use super::rebuild::rebuild;
-use super::{Agreement, Expect, Outcome, Plan, Stage, Step, Transaction};
+use super::rebuild::{rebuild, rebuilding};
+use super::{Agreement, Expect, Plan, Stage, Step, Transaction};
 
 /// What is undone.
 #[derive(Debug)]
@@ -64,16 +64,12 @@ pub fn abort(
         phase: Some(Phase::Abort),
         table: table.name.clone(),
         warnings: Vec::new(),
-        stages: vec![Stage::Once(Transaction {
-            purpose: "rebuild the table without the new column".to_owned(),
-            foreign_keys: ForeignKeys::Off,
+        stages: vec![rebuilding(
+            "rebuild the table without the new column",
             steps,
-            outcome: Some(Outcome {
-                schema: without_ours_of(target.schema, change),
-                table: target.table,
-                is_rebuilt: true,
-            }),
-        })],
+            target,
+            change,
+        )],
     }
 }
 

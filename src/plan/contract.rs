@@ -1,15 +1,14 @@
 //! Contract: the new column in the place of the old one.
 
-use crate::database::ForeignKeys;
 use crate::error::{Error, Result};
 use crate::phase::Phase;
 use crate::request::Winner;
 use crate::schema::{Pair, Schema, Table, Target, rename_old, replace_old};
 
 use super::backfill::Sweep;
-use super::migrate_data::{drop_ours, without_ours_of};
-use super::rebuild::rebuild;
-use super::{Agreement, Outcome, Plan, Stage, Step, Transaction};
+use super::migrate_data::drop_ours;
+use super::rebuild::{rebuild, rebuilding};
+use super::{Agreement, Plan, Stage, Step};
 
 /// Rehearses the contract of a change, and returns the schema that it leads to: `live` has both columns, `before` is
 /// the text of the table before the change where nothing else changed it since. Fails with what stands in its way.
@@ -65,16 +64,12 @@ pub fn contract(
     steps.extend(drop_ours(live, change));
     steps.extend(rebuild(live, table, &target, Some((new, value))));
     steps.extend(records);
-    stages.push(Stage::Once(Transaction {
-        purpose: "rebuild the table without the old column".to_owned(),
-        foreign_keys: ForeignKeys::Off,
+    stages.push(rebuilding(
+        "rebuild the table without the old column",
         steps,
-        outcome: Some(Outcome {
-            schema: without_ours_of(target.schema, change),
-            table: target.table,
-            is_rebuilt: true,
-        }),
-    }));
+        target,
+        change,
+    ));
     let old = agreement.pair.old.as_str();
     Plan {
         phase: Some(Phase::Contract),

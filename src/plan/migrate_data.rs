@@ -63,9 +63,8 @@ pub fn migrate_data(migration: Migration<'_>, records: Records) -> Plan {
         winner,
         warnings,
     } = migration;
-    let others = |schema: Schema| schema.without_ours(|it| belongs_to(change, &it.name));
-    let begun = others(begun).with_ours(following.objects());
-    let done = others(synced.schema.clone()).with_ours(triggers.objects());
+    let begun = without_ours_of(begun, change).with_ours(following.objects());
+    let done = without_ours_of(synced.schema, change).with_ours(triggers.objects());
     let done = done.with_ours(indexes.clone());
     let mut stages = Vec::new();
     if winner.is_none() {

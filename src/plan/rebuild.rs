@@ -7,13 +7,14 @@
 
 use rusqlite::types::Value;
 
-use crate::database::Statement;
+use crate::database::{ForeignKeys, Statement};
 use crate::name::Name;
 use crate::schema::{Key, Schema, Table, Target};
 
 use super::indexes::make_indexes;
+use super::migrate_data::without_ours_of;
 use super::schema_rows::check_constraints;
-use super::{Expect, Step, schema_rows};
+use super::{Expect, Outcome, Stage, Step, Transaction, schema_rows};
 
 /// The steps, to run with foreign keys off in one transaction.
 ///
@@ -51,6 +52,21 @@ pub(super) fn rebuild(
         Statement::new(format!("DROP TABLE {}", shadow.name)),
     ));
     steps
+}
+
+/// The transaction of a rebuild, with all of its steps, which leads to the target without what the change had on the
+/// table.
+pub(super) fn rebuilding(purpose: &str, steps: Vec<Step>, target: Target, change: i64) -> Stage {
+    Stage::Once(Transaction {
+        purpose: purpose.to_owned(),
+        foreign_keys: ForeignKeys::Off,
+        steps,
+        outcome: Some(Outcome {
+            schema: without_ours_of(target.schema, change),
+            table: target.table,
+            is_rebuilt: true,
+        }),
+    })
 }
 
 fn copy(table: &Table, target: &Target, computed: Option<(&Name, String)>) -> Step {
