@@ -46,7 +46,12 @@ impl View<'_> {
                 remedy: "drop or change what is named here first",
             });
         }
-        let target = Target::of(rehearsed.schema, &self.schema, &table.name)?;
+        let target = Target::of(
+            rehearsed.schema,
+            &table,
+            None,
+            &plan::shadow_name(change.id),
+        )?;
         let agreement = match &change.old {
             Some(old) if table.column(old).is_some() => Some(self.agreement(change, &table, old)?),
             _ => None,
@@ -63,7 +68,7 @@ impl View<'_> {
             agreement: agreement.as_ref(),
             winner: asked.winner,
         };
-        let plan = plan::abort(&self.schema, &table, target, &undoing, records);
+        let plan = plan::abort(&self.schema, &table, &target, &undoing, records);
         Ok(self.planned(plan, change.id))
     }
 

@@ -45,7 +45,9 @@ impl View<'_> {
         let replaces = replaces(change, table, &asked.remove_column)?;
         let before = standing.before.as_deref();
         let target = plan::target(&standing.schema, before, &agreement.pair, replaces)?;
-        let target = Target::of(target, &self.schema, &table.name)?;
+        let pair = &agreement.pair;
+        let renamed = (!replaces).then_some((&pair.old, &pair.new));
+        let target = Target::of(target, table, renamed, &plan::shadow_name(change.id))?;
         let records = self
             .ledger
             .ended(change, Phase::Contract, &target.table.summary());
@@ -60,8 +62,10 @@ impl View<'_> {
             agreement: &agreement,
             check: check.as_ref(),
             winner: asked.winner,
+            replaces,
+            is_synced: change.text_synced.is_some(),
         };
-        let plan = plan::contract(&self.schema, table, target, &contracting, records);
+        let plan = plan::contract(&self.schema, table, &target, &contracting, records);
         Ok(self.planned(plan, change.id))
     }
 }

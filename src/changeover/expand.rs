@@ -134,7 +134,7 @@ impl View<'_> {
 /// them with others.
 pub(super) fn expect_source<'a>(table: &'a Table, from: &Name) -> Result<&'a Column> {
     let column = table.expect_column(from)?;
-    if column.generated {
+    if column.generated.is_some() {
         return Err(Error::Generated {
             table: table.name.clone(),
             column: column.name.clone(),

@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 use crate::event::{Event, Observer};
 use crate::ledger::{self, Entry, Ledger};
 use crate::name::Name;
-use crate::plan::{Expect, Outcome, Stage, Step, Transaction};
-use crate::schema::{SHADOW, Schema, Table, differences};
+use crate::plan::{Expect, Outcome, Stage, Step, Transaction, shadow_name};
+use crate::schema::{Schema, Table, differences};
 
 use super::lease::Lease;
 use super::rows::{Found, refuse};
@@ -150,6 +150,7 @@ impl Execution<'_> {
             ..
         } = transaction;
         let table = &self.planned.plan.table;
+        let shadow = shadow_name(self.planned.change);
         let is_rebuilt = outcome.as_ref().is_some_and(|outcome| outcome.is_rebuilt);
         let run = |connection: &Connection, observer: &mut Observer<'_>| {
             if !self.planned.is_fresh(&self.schema, connection)? || !lease_is_held(&mut self.lease)?
@@ -160,7 +161,7 @@ impl Execution<'_> {
                 .then(|| dangling(connection, table))
                 .transpose()?;
             for (step, done) in steps.iter().zip(1..) {
-                perform(step, connection).map_err(|error| of_the_table(error, table))?;
+                perform(step, connection).map_err(|error| of_the_table(error, table, &shadow))?;
                 let steps = steps.len();
                 tell(observer, &Event::StepDone { done, steps })?;
             }
@@ -228,9 +229,9 @@ pub(super) fn tell(observer: &mut Observer<'_>, event: &Event) -> Result<()> {
 }
 
 /// A constraint that refuses a row of the shadow table speaks of the table that people know.
-fn of_the_table(error: Error, table: &Name) -> Error {
+fn of_the_table(error: Error, table: &Name, shadow: &Name) -> Error {
     match error {
-        Error::Constraint(text) => Error::Constraint(text.replace(SHADOW, table.as_str())),
+        Error::Constraint(text) => Error::Constraint(text.replace(shadow.as_str(), table.as_str())),
         other => other,
     }
 }

@@ -6,9 +6,9 @@ use crate::phase::Phase;
 use crate::request::Winner;
 use crate::schema::{Schema, Table, Target};
 
-use super::migrate_data::drop_ours;
+use super::ours::drop_ours;
 use super::path::{Path, Stretch};
-use super::rebuild::{rebuild, rebuilding};
+use super::rebuild::Rebuild;
 use super::{Agreement, Expect, Plan, Stage, Step, Transaction};
 
 /// What is undone.
@@ -30,7 +30,7 @@ pub struct Undoing<'a> {
 pub fn abort(
     live: &Schema,
     table: &Table,
-    target: Target,
+    target: &Target,
     undoing: &Undoing<'_>,
     records: Vec<Step>,
 ) -> Plan {
@@ -54,22 +54,25 @@ pub fn abort(
         )],
     };
     let kept = match (winner, agreement) {
-        (Some(Winner::New), Some(agreement)) => Some((&agreement.pair.old, agreement.old_value())),
+        (Some(Winner::New), Some(agreement)) => {
+            Some((agreement.pair.old.clone(), agreement.old_value()))
+        }
         _ => None,
     };
     steps.extend(drop_ours(live, change));
-    steps.extend(rebuild(live, table, &target, kept));
-    steps.extend(records);
+    let rebuild = Rebuild {
+        change,
+        live,
+        table,
+        target,
+        changes_values: kept.is_some(),
+        computed: kept,
+    };
     Plan {
         phase: Some(Phase::Abort),
         table: table.name.clone(),
         warnings: Vec::new(),
-        stages: vec![rebuilding(
-            "rebuild the table without the new column",
-            steps,
-            target,
-            change,
-        )],
+        stages: vec![rebuild.stage("rebuild the table without the new column", steps, records)],
     }
 }
 

@@ -6,8 +6,8 @@ use crate::request::Winner;
 use crate::schema::{Pair, Schema, Table, Target, rename_old, replace_old};
 
 use super::backfill::Sweep;
-use super::migrate_data::drop_ours;
-use super::rebuild::{rebuild, rebuilding};
+use super::ours::drop_ours;
+use super::rebuild::Rebuild;
 use super::{Agreement, Plan, Stage, Step};
 
 /// Rehearses the contract of a change, and returns the schema that it leads to: `live` has both columns, `before` is
@@ -39,6 +39,26 @@ pub struct Contracting<'a> {
     pub check: Option<&'a Sweep>,
     /// Whose value counts where both columns hold one.
     pub winner: Option<Winner>,
+    /// Whether the new column is another one, rather than the old one under a new name.
+    pub replaces: bool,
+    /// Whether both columns were kept in step.
+    pub is_synced: bool,
+}
+
+impl Contracting<'_> {
+    /// What the new column holds afterwards, over the columns of the live table. Where the old one gets another name and
+    /// nothing else, it is its value: those of the two columns are the same, but for what a type made of the new one's.
+    fn value(&self) -> String {
+        match self.winner {
+            None if !self.replaces => self.agreement.pair.old.to_string(),
+            winner => self.agreement.new_value(winner.unwrap_or(Winner::New)),
+        }
+    }
+
+    /// Whether that may be something else than the indexes have of either column.
+    fn changes_values(&self) -> bool {
+        self.winner.is_some() || (self.replaces && !self.is_synced)
+    }
 }
 
 /// The rows checked while nobody waits, and then one transaction: the rows checked again, the rebuild, the ledger's
@@ -47,7 +67,7 @@ pub struct Contracting<'a> {
 pub fn contract(
     live: &Schema,
     table: &Table,
-    target: Target,
+    target: &Target,
     contracting: &Contracting<'_>,
     records: Vec<Step>,
 ) -> Plan {
@@ -55,21 +75,20 @@ pub fn contract(
         change,
         agreement,
         check,
-        winner,
+        ..
     } = *contracting;
     let mut stages: Vec<Stage> = check.cloned().map(Stage::Sweep).into_iter().collect();
     let mut steps: Vec<Step> = check.map(Sweep::whole).into_iter().collect();
-    let new = &agreement.pair.new;
-    let value = agreement.new_value(winner.unwrap_or(Winner::New));
     steps.extend(drop_ours(live, change));
-    steps.extend(rebuild(live, table, &target, Some((new, value))));
-    steps.extend(records);
-    stages.push(rebuilding(
-        "rebuild the table without the old column",
-        steps,
-        target,
+    let rebuild = Rebuild {
         change,
-    ));
+        live,
+        table,
+        target,
+        computed: Some((agreement.pair.new.clone(), contracting.value())),
+        changes_values: contracting.changes_values(),
+    };
+    stages.push(rebuild.stage("rebuild the table without the old column", steps, records));
     let old = agreement.pair.old.as_str();
     Plan {
         phase: Some(Phase::Contract),

@@ -1,14 +1,14 @@
 //! Migrate data: the columns kept in step from here on, and the rows of before copied.
 
-use crate::database::{ForeignKeys, Statement};
-use crate::name::Name;
+use crate::database::ForeignKeys;
 use crate::phase::Phase;
 use crate::request::Winner;
 use crate::schema::{Object, Schema, Synced, Table, differences};
 
 use super::backfill::{Sweep, Walk};
 use super::indexes::make_indexes;
-use super::sync::{SyncTriggers, belongs_to};
+use super::ours::{drop_ours, without_ours_of};
+use super::sync::SyncTriggers;
 use super::{Agreement, Outcome, Plan, Stage, Step, Transaction, schema_rows};
 
 /// The ledger's part in a data migration, as steps.
@@ -127,24 +127,4 @@ fn alter(live: &Schema, then: &Schema, change: i64) -> Vec<Step> {
         steps.push(schema_rows::close());
     }
     steps
-}
-
-/// Takes the change's own triggers and indexes off the application's tables.
-pub(super) fn drop_ours(live: &Schema, change: i64) -> Vec<Step> {
-    let dropped = |object: &Object| {
-        let (kind, name): (_, &Name) = (object.kind.as_str().to_uppercase(), &object.name);
-        Step::run(
-            format!("{} is not needed any more", object.spoken()),
-            Statement::new(format!("DROP {kind} {name}")),
-        )
-    };
-    let ours = live.ours.iter();
-    ours.filter(|object| belongs_to(change, &object.name))
-        .map(dropped)
-        .collect()
-}
-
-/// The schema that stands when these are gone.
-pub(super) fn without_ours_of(schema: Schema, change: i64) -> Schema {
-    schema.without_ours(|object| belongs_to(change, &object.name))
 }

@@ -10,6 +10,7 @@ mod contract;
 mod expand;
 mod indexes;
 mod migrate_data;
+mod ours;
 mod path;
 mod rebuild;
 mod repair;
@@ -31,9 +32,10 @@ pub use backfill::{Sweep, Walk};
 pub use contract::{Contracting, contract, target};
 pub use expand::expand;
 pub use migrate_data::{Migration, Records, migrate_data};
+pub use ours::{belongs_to, index_name, shadow_name};
 pub use path::{Path, Position, Stretch};
 pub use repair::{Repair, repair};
-pub use sync::{SyncTriggers, belongs_to, index_name};
+pub use sync::SyncTriggers;
 pub use warnings::Circumstances;
 
 /// Everything that a phase will do.

@@ -100,6 +100,8 @@ impl Stretch {
     pub(super) fn select(&self, head: &str, condition: &str) -> Statement {
         let Statement { sql, params } = &self.0;
         let within = match (sql.as_str(), condition) {
+            // A column may be called so.
+            ("", "TRUE") => return Statement::new(head),
             ("", condition) => condition.to_owned(),
             (sql, "TRUE") => sql.to_owned(),
             (sql, condition) => format!("{sql} AND {condition}"),

@@ -1,125 +1,173 @@
-//! The rebuild: a table written anew under its final text, and swapped in.
+//! The rebuild: the rows of a table written anew, and the table then said to be another one.
 //!
 //! The shadow table is filled beside the live one. Then the two exchange their b-trees: only the root pages in
 //! `sqlite_schema` change places, so that every row there stays where it is. Triggers keep their order,
 //! statistics and sequences their names, and other tables' references, the views and the triggers are
 //! never dropped. What the shadow holds then is the old content, and goes with it.
+//!
+//! The indexes stay too, as they are: they hold keys and the rows' own keys, and none of these becomes another one
+//! where a column gives way to one that holds the same.
 
 use rusqlite::types::Value;
 
-use crate::database::{ForeignKeys, Statement};
+use crate::database::{ForeignKeys, Memory, Statement};
 use crate::name::Name;
 use crate::schema::{Key, Schema, Table, Target};
 
-use super::indexes::make_indexes;
-use super::migrate_data::without_ours_of;
-use super::schema_rows::check_constraints;
+use super::ours::without_ours_of;
+use super::path::Stretch;
 use super::{Expect, Outcome, Stage, Step, Transaction, schema_rows};
 
-/// The steps, to run with foreign keys off in one transaction.
-///
-/// Each column keeps its values, but the one for which `computed` has an expression over the columns of the live table.
-pub(super) fn rebuild(
-    live: &Schema,
-    table: &Table,
-    target: &Target,
-    computed: Option<(&Name, String)>,
-) -> Vec<Step> {
-    let shadow = &target.shadow;
-    let mut steps = vec![Step::run(
-        "the table under its final text, still beside the live one",
-        Statement::new(shadow.table.clone()),
-    )];
-    // Rows that a CHECK would refuse today are in the table all the same, and stay in it.
-    steps.push(check_constraints(false));
-    steps.push(copy(table, target, computed));
-    steps.push(check_constraints(true));
-    steps.extend(make_indexes(shadow.indexes.iter().map(String::as_str)));
-    steps.push(Step::expecting(
-        "as many rows here as there",
-        Statement::new(format!(
-            "SELECT 1 WHERE (SELECT count(*) FROM {}) <> (SELECT count(*) FROM {})",
-            table.name, shadow.name
-        )),
-        Expect::NoRow("the copy holds another number of rows than the table"),
-    ));
-    steps.push(schema_rows::open());
-    steps.push(swap(&shadow.twins));
-    steps.extend(schema_rows::texts(live, &target.schema));
-    steps.push(schema_rows::close());
-    steps.push(Step::run(
-        "the old content goes",
-        Statement::new(format!("DROP TABLE {}", shadow.name)),
-    ));
-    steps
+/// What is rebuilt, and into what.
+#[derive(Clone, Debug)]
+pub(super) struct Rebuild<'a> {
+    /// The number of the change.
+    pub(super) change: i64,
+    /// The schema today.
+    pub(super) live: &'a Schema,
+    /// The table today.
+    pub(super) table: &'a Table,
+    /// The schema afterwards.
+    pub(super) target: &'a Target,
+    /// A column that does not keep its values, and the expression over the columns of the live table that has them.
+    pub(super) computed: Option<(Name, String)>,
+    /// Whether some row may get another value than the indexes have of it.
+    pub(super) changes_values: bool,
 }
 
-/// The transaction of a rebuild, with all of its steps, which leads to the target without what the change had on the
-/// table.
-pub(super) fn rebuilding(purpose: &str, steps: Vec<Step>, target: Target, change: i64) -> Stage {
-    Stage::Once(Transaction {
-        purpose: purpose.to_owned(),
-        foreign_keys: ForeignKeys::Off,
-        steps,
-        outcome: Some(Outcome {
-            schema: without_ours_of(target.schema, change),
-            table: target.table,
-            is_rebuilt: true,
-        }),
-    })
-}
-
-fn copy(table: &Table, target: &Target, computed: Option<(&Name, String)>) -> Step {
-    let columns = target.table.stored().map(|it| &it.name);
-    let mut columns: Vec<String> = columns.map(Name::to_string).collect();
-    let mut values = columns.clone();
-    if let Some((column, value)) = computed
-        && let Some(at) = target.table.stored().position(|it| it.name == *column)
-    {
-        values[at] = value;
-    }
-    let mut order = String::new();
-    if let Key::Rowid { name, hidden } = &table.key {
-        if *hidden {
-            columns.insert(0, name.to_string());
-            values.insert(0, name.to_string());
+impl Rebuild<'_> {
+    /// All of it in one transaction.
+    pub(super) fn stage(&self, purpose: &str, before: Vec<Step>, records: Vec<Step>) -> Stage {
+        let mut steps = before;
+        steps.push(self.make_shadow());
+        steps.push(self.copy(&Stretch::all()));
+        steps.push(self.count());
+        steps.extend(self.exchange());
+        steps.push(Step::run(
+            "the old content goes",
+            Statement::new(format!("DROP TABLE {}", self.target.shadow.name)),
+        ));
+        // A table whose rowid nobody can name gets new ones.
+        if self.changes_values || !self.target.keeps_indexes || self.table.key == Key::None {
+            steps.extend(self.make_indexes_anew());
         }
-        order = format!(" ORDER BY {name}");
+        steps.extend(records);
+        Stage::Once(Transaction {
+            purpose: purpose.to_owned(),
+            foreign_keys: ForeignKeys::Off,
+            steps,
+            outcome: Some(self.outcome(true)),
+        })
     }
-    let (columns, values) = (columns.join(", "), values.join(", "));
-    Step::run(
-        "every row, with its rowid",
-        Statement::new(format!(
-            "INSERT OR ABORT INTO {} ({columns}) SELECT {values} FROM {}{order}",
-            target.shadow.name, table.name,
-        )),
-    )
-}
 
-/// Exchanges the root pages of each pair. The pairs are joined before the first row changes, which an
-/// UPDATE … FROM promises and a subquery would not.
-fn swap(twins: &[(Name, Name)]) -> Step {
-    let mut params = Vec::new();
-    let mut pairs = Vec::new();
-    for (live, shadow) in twins {
-        for (one, other) in [(live, shadow), (shadow, live)] {
-            pairs.push(format!("(?{}, ?{})", params.len() + 1, params.len() + 2));
-            params.extend([one, other].map(|name| Value::Text(name.as_str().to_owned())));
+    /// What must stand behind it.
+    pub(super) fn outcome(&self, is_rebuilt: bool) -> Outcome {
+        Outcome {
+            schema: without_ours_of(self.target.schema.clone(), self.change),
+            table: self.target.table.clone(),
+            is_rebuilt,
         }
     }
-    let statement = Statement::with(
-        format!(
-            "WITH pair(one, other) AS (VALUES {}) \
-             UPDATE sqlite_schema AS live SET rootpage = twin.rootpage \
-             FROM pair JOIN sqlite_schema AS twin ON twin.name = pair.other AND twin.type IN ('table', 'index') \
-             WHERE live.name = pair.one AND live.type IN ('table', 'index')",
-            pairs.join(", ")
-        ),
-        params,
-    );
+
+    /// The empty shadow.
+    pub(super) fn make_shadow(&self) -> Step {
+        Step::run(
+            "a table for the rows as they will be, still beside the live one",
+            Statement::new(self.target.shadow.text.clone()),
+        )
+    }
+
+    /// Copies the rows of a stretch of the live table.
+    pub(super) fn copy(&self, stretch: &Stretch) -> Step {
+        let mut order = String::new();
+        let (mut columns, mut values) = self.columns();
+        if let Key::Rowid { name, hidden } = &self.table.key {
+            if *hidden {
+                columns.insert(0, self.rowid().to_string());
+                values.insert(0, name.to_string());
+            }
+            order = format!(" ORDER BY {name}");
+        }
+        let head = format!(
+            "INSERT OR ABORT INTO {} ({}) SELECT {} FROM {}",
+            self.target.shadow.name,
+            columns.join(", "),
+            values.join(", "),
+            self.table.name
+        );
+        let mut statement = stretch.select(&head, "TRUE");
+        statement.sql.push_str(&order);
+        Step::run("every row, with its rowid", statement)
+    }
+
+    /// The columns of the shadow, and for each the expression over the live table that has its values.
+    pub(super) fn columns(&self) -> (Vec<String>, Vec<String>) {
+        let columns = &self.target.shadow.columns;
+        let value = |column: &Name| match &self.computed {
+            Some((computed, value)) if computed == column => value.clone(),
+            _ => column.to_string(),
+        };
+        (
+            columns.iter().map(Name::to_string).collect(),
+            columns.iter().map(value).collect(),
+        )
+    }
+
+    /// The name of the shadow's rowid.
+    fn rowid(&self) -> &Name {
+        match &self.target.shadow.key {
+            Key::Rowid { name, .. } => name,
+            Key::Columns(_) | Key::None => &self.target.shadow.name,
+        }
+    }
+
+    fn count(&self) -> Step {
+        Step::expecting(
+            "as many rows here as there",
+            Statement::new(format!(
+                "SELECT 1 WHERE (SELECT count(*) FROM {}) <> (SELECT count(*) FROM {})",
+                self.table.name, self.target.shadow.name
+            )),
+            Expect::NoRow("the copy holds another number of rows than the table"),
+        )
+    }
+
+    /// The exchange of the two, and the texts of everything that the change has renamed.
+    pub(super) fn exchange(&self) -> Vec<Step> {
+        let mut steps = vec![
+            schema_rows::open(),
+            exchange_roots(&self.table.name, &self.target.shadow.name),
+        ];
+        steps.extend(schema_rows::texts(self.live, &self.target.schema));
+        steps.push(schema_rows::close());
+        steps
+    }
+
+    fn make_indexes_anew(&self) -> [Step; 3] {
+        [
+            Step::run("memory for sorting", Memory::Sort.allot()),
+            Step::run(
+                "the indexes, over rows that may hold other values than before",
+                Statement::new(format!("REINDEX {}", self.table.name)),
+            ),
+            Step::run("and for the page cache again", Memory::Cache.allot()),
+        ]
+    }
+}
+
+/// Exchanges the root pages of two tables. The pair is joined before the first row changes, which an UPDATE … FROM
+/// promises and a subquery would not.
+fn exchange_roots(live: &Name, shadow: &Name) -> Step {
+    let text = |name: &Name| Value::Text(name.as_str().to_owned());
     Step::expecting(
-        "the two tables, and their indexes, exchange their b-trees",
-        statement,
-        Expect::Changes(2 * twins.len() as u64),
+        "the two tables exchange their b-trees",
+        Statement::with(
+            "WITH pair(one, other) AS (VALUES (?1, ?2), (?2, ?1)) \
+             UPDATE sqlite_schema AS live SET rootpage = twin.rootpage \
+             FROM pair JOIN sqlite_schema AS twin ON twin.name = pair.other AND twin.type = 'table' \
+             WHERE live.name = pair.one AND live.type = 'table'",
+            [text(live), text(shadow)],
+        ),
+        Expect::Changes(2),
     )
 }

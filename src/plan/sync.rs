@@ -18,6 +18,7 @@ use crate::name::Name;
 use crate::schema::{Key, Kind, Object, Pair, Promise};
 
 use super::agreement::other;
+use super::ours::name;
 use super::{Agreement, Mapping, Step};
 
 /// The triggers of one change.
@@ -25,23 +26,6 @@ use super::{Agreement, Mapping, Step};
 pub struct SyncTriggers {
     insert: Object,
     update: Object,
-}
-
-/// The name of something that the change has on a table of the application.
-fn name(change: i64, what: &str) -> Name {
-    Name::new(format!("_changeover_{change}_{what}"))
-}
-
-/// The name of the `n`th index that a change gives its new column.
-#[must_use]
-pub fn index_name(change: i64, n: usize) -> Name {
-    name(change, &format!("index_{n}"))
-}
-
-/// Whether the change gives its triggers and indexes such a name.
-#[must_use]
-pub fn belongs_to(change: i64, object: &Name) -> bool {
-    object.as_str().starts_with(name(change, "").as_str())
 }
 
 impl SyncTriggers {

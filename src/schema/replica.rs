@@ -9,7 +9,7 @@ use crate::name::Name;
 
 use super::stand_in::with_stand_ins;
 use super::usage::{self, Usage, Usages, usages};
-use super::{Kind, Object, Schema, Table};
+use super::{Column, Kind, Object, Schema, Table};
 
 /// A schema without rows.
 pub(super) struct Replica {
@@ -115,19 +115,14 @@ impl Replica {
         )?)
     }
 
-    /// The names of the indexes that the table's own constraints make, in their order.
-    pub(super) fn automatic_indexes(&self, table: &Name) -> Result<Vec<Name>> {
-        let mut statement = self.connection.prepare(
-            "SELECT name FROM sqlite_schema \
-             WHERE type = 'index' AND sql IS NULL AND lower(tbl_name) = lower(?1) ORDER BY rowid",
-        )?;
-        let names = statement.query_map([table], |row| row.get(0))?;
-        Ok(names.collect::<rusqlite::Result<_>>()?)
-    }
-
     /// The table as the replica has it now.
     pub(super) fn table(&self, table: &Name) -> Result<Table> {
         Table::read(&self.connection, table)
+    }
+
+    /// The columns of a table or a view, whoever made it.
+    pub(super) fn columns(&self, table: &Name) -> Result<Vec<Column>> {
+        super::table::columns(&self.connection, table)
     }
 
     /// Whether a constraint of the column says ON CONFLICT.

@@ -1,5 +1,7 @@
 //! One table as SQLite's own PRAGMAs describe it.
 
+use std::collections::BTreeSet;
+
 use rusqlite::Connection;
 
 use crate::error::{Error, Result};
@@ -7,6 +9,15 @@ use crate::name::Name;
 
 use super::nearest::nearest;
 use super::{Kind, Schema};
+
+/// Where the values of a generated column are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Generated {
+    /// Nowhere: they are computed whenever they are read.
+    Virtual,
+    /// In the rows.
+    Stored,
+}
 
 /// A column of a table or a view.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,8 +32,8 @@ pub struct Column {
     pub default: Option<String>,
     /// Its place in the primary key, from 1; 0 outside.
     pub key_position: u32,
-    /// Whether its values are computed.
-    pub generated: bool,
+    /// Where its values are, where these are computed.
+    pub generated: Option<Generated>,
     /// Whether a row can hold NULL in it.
     pub nullable: bool,
 }
@@ -174,7 +185,42 @@ impl Table {
 
     /// The columns that a statement may write.
     pub fn stored(&self) -> impl Iterator<Item = &Column> {
-        self.columns.iter().filter(|column| !column.generated)
+        self.columns
+            .iter()
+            .filter(|column| column.generated.is_none())
+    }
+
+    /// The columns whose values stand in the rows.
+    pub fn in_rows(&self) -> impl Iterator<Item = &Column> {
+        self.columns
+            .iter()
+            .filter(|column| column.generated != Some(Generated::Virtual))
+    }
+
+    /// Whether the indexes are those of `live`, entry by entry, where this is that table with the same rows, and the
+    /// old column of the pair there has the name of the new one here.
+    #[must_use]
+    pub fn keeps_indexes_of(&self, live: &Self, pair: Option<(&Name, &Name)>) -> bool {
+        let renamed = |name: &Name| match pair {
+            Some((old, new)) if name == old => new.clone(),
+            _ => name.clone(),
+        };
+        let there = |index: &Index| {
+            let mut index = index.clone();
+            for (name, ..) in &mut index.columns {
+                *name = name.as_ref().map(renamed);
+            }
+            index
+        };
+        live.indexes
+            .iter()
+            .map(there)
+            .all(|it| self.indexes.contains(&it))
+    }
+
+    /// The names of its indexes, those apart that are changeover's own.
+    pub(super) fn index_names(&self) -> BTreeSet<&Name> {
+        self.indexes.iter().map(|index| &index.name).collect()
     }
 
     /// Table and columns in a line: `users (name, full_name NULL)`, ` NULL` behind each column that may be NULL.
@@ -315,13 +361,18 @@ pub(super) fn columns(connection: &Connection, table: &Name) -> Result<Vec<Colum
     )?;
     let rows = statement.query_map([table], |row| {
         let not_null = row.get(2)?;
+        let hidden: i64 = row.get(5)?;
         Ok(Column {
             name: row.get(0)?,
             declared_type: row.get(1)?,
             not_null,
             default: row.get(3)?,
             key_position: row.get(4)?,
-            generated: row.get::<_, i64>(5)? != 0,
+            generated: match hidden {
+                0 => None,
+                2 => Some(Generated::Virtual),
+                _ => Some(Generated::Stored),
+            },
             nullable: !not_null,
         })
     })?;

@@ -160,7 +160,7 @@ fn writing(connection: &Connection, table: &Name) -> Vec<String> {
     let columns = table::columns(connection, table).unwrap_or_default();
     let sets: Vec<String> = columns
         .iter()
-        .filter(|column| !column.generated)
+        .filter(|column| column.generated.is_none())
         .map(|column| format!("{0} = {0}", column.name))
         .collect();
     if !sets.is_empty() {

@@ -109,7 +109,7 @@ fn is_taken_for(schema: &Schema, table: &Name, definition: &str, declared_type: 
             && added.nullable
             && added.default.is_none()
             && added.key_position == 0
-            && !added.generated)
+            && added.generated.is_none())
     };
     attempt().unwrap_or(false)
 }

@@ -15,7 +15,7 @@ mod trial;
 
 use std::collections::BTreeSet;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::name::Name;
 
 use super::replica::Replica;
@@ -27,7 +27,7 @@ pub use add::{Addition, TypeSource, add_column};
 pub use contract::{remove_new, rename_old, replace_old, text_without};
 pub use declared::typed;
 pub use relaxed::Promise;
-pub use shadow::{SHADOW, Shadow};
+pub use shadow::Shadow;
 pub use standing::{alterations_since, altered, text_under};
 pub use sync::{NewApps, Synced, check_conflicts, default_of, index_twins, synced};
 pub use trial::{Trial, check_expression};
@@ -59,17 +59,35 @@ pub struct Target {
     pub schema: Schema,
     /// The rebuilt table as SQLite describes it.
     pub table: Table,
-    /// The table under another name, to be filled beside the live one.
+    /// What is filled beside the live table, with the rows of the rebuilt one.
     pub shadow: Shadow,
+    /// Whether its indexes hold what those of the live table do, where the values are the same.
+    pub keeps_indexes: bool,
 }
 
 impl Target {
-    /// Describes the table as it stands in `schema`; `live` is the schema that it stands in today.
-    pub fn of(schema: Schema, live: &Schema, table: &Name) -> Result<Self> {
-        let replica = Replica::of(&schema.only_with_indexes(table))?;
+    /// Describes the table as it stands in `schema`, where `live` stands today; the column `renamed` of that one has the
+    /// name behind it there.
+    ///
+    /// Fails with [`Error::NotSupported`] where the two have not the same number of indexes under the same names.
+    pub fn of(
+        schema: Schema,
+        live: &Table,
+        renamed: Option<(&Name, &Name)>,
+        shadow: &Name,
+    ) -> Result<Self> {
+        let replica = Replica::of(&schema.only_with_indexes(&live.name))?;
+        let table = replica.table(&live.name)?;
+        if table.index_names() != live.index_names() {
+            return Err(Error::NotSupported(format!(
+                "the indexes of table `{}` are not those that its text makes",
+                table.name.as_str()
+            )));
+        }
         Ok(Self {
-            table: replica.table(table)?,
-            shadow: Shadow::of(&replica, live, table)?,
+            shadow: Shadow::of(&replica, &table, shadow)?,
+            keeps_indexes: table.keeps_indexes_of(live, renamed),
+            table,
             schema,
         })
     }

@@ -1,65 +1,112 @@
-//! The table of a target under another name, to be filled beside the live one.
+//! A bare table that can hold the rows of another, byte for byte.
 
-use std::collections::BTreeSet;
-
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::name::Name;
 
 use super::super::replica::Replica;
-use super::super::{Kind, Schema, text};
+use super::super::{Column, Key, KeyColumn, Table};
 
-/// The name that the shadow table bears while it is filled.
-pub const SHADOW: &str = "_changeover_shadow";
-
-/// A table with the target's columns, constraints and indexes, all under names of our own.
+/// A table with the columns of another, as far as these say how rows are stored and found.
+///
+/// It has no constraint, no index, no foreign key and no computed column of the other: nobody's writes to other
+/// tables can touch it, and what its b-tree holds is what the other's would hold.
 #[derive(Debug)]
 pub struct Shadow {
     /// Its name.
     pub name: Name,
-    /// The text of the table.
-    pub table: String,
-    /// The texts of its indexes, those apart that its constraints make.
-    pub indexes: Vec<String>,
-    /// The table and each of its indexes: the live name, and the shadow's.
-    pub twins: Vec<(Name, Name)>,
+    /// Its text.
+    pub text: String,
+    /// How its rows are found.
+    pub key: Key,
+    /// Its columns, in order.
+    pub columns: Vec<Name>,
 }
 
+/// The name of a table on the replica, made to be looked at.
+const PROBE: &str = "_changeover_affinities";
+
 impl Shadow {
-    /// SQLite itself renames the table, on a replica that holds it as it will be, with its indexes: a CHECK or a
-    /// generated column may call it by name.
-    pub(super) fn of(replica: &Replica, live: &Schema, table: &Name) -> Result<Self> {
-        let name = Name::from(SHADOW);
-        let before = replica.automatic_indexes(table)?;
-        replica.alter(table, &format!("RENAME TO {name}"))?;
-        let after = replica.automatic_indexes(&name)?;
-        let indexes = live
-            .objects
-            .iter()
-            .filter(|object| object.is_part_of(table));
-        let (automatic, made): (Vec<_>, Vec<_>) = indexes
-            .filter(|object| object.kind == Kind::Index)
-            .partition(|index| index.sql.is_none());
-        let known: BTreeSet<_> = automatic.iter().map(|index| &index.name).collect();
-        if known != before.iter().collect() {
-            return Err(Error::NotSupported(format!(
-                "the indexes of table `{}` are not those that its text makes",
-                table.as_str()
-            )));
+    /// The shadow of a table that stands on the replica. A column that is NOT NULL there is so here too.
+    pub(super) fn of(replica: &Replica, table: &Table, name: &Name) -> Result<Self> {
+        let columns: Vec<Name> = table.in_rows().map(|it| it.name.clone()).collect();
+        let types = types(replica, table, &columns)?;
+        let mut lines = Vec::new();
+        for (column, stored_type) in table.in_rows().zip(types) {
+            lines.push(definition(replica, table, column, &stored_type)?);
         }
-        let mut twins = vec![(table.clone(), name.clone())];
-        twins.extend(before.into_iter().zip(after));
-        let mut indexes = Vec::new();
-        for (number, index) in made.into_iter().enumerate() {
-            let twin = Name::new(format!("{SHADOW}_{}", number + 1));
-            let sql = replica.text(Kind::Index, &index.name)?;
-            indexes.extend(text::with_index_name(&sql, &twin));
-            twins.push((index.name.clone(), twin));
+        let mut options = Vec::new();
+        if let Key::Columns(key) = &table.key {
+            let key: Vec<String> = key.iter().map(key_column).collect();
+            lines.push(format!("PRIMARY KEY ({})", key.join(", ")));
+            options.push("WITHOUT ROWID");
         }
+        if table.strict {
+            options.push("STRICT");
+        }
+        let text = format!(
+            "CREATE TABLE {name} ({}) {}",
+            lines.join(", "),
+            options.join(", ")
+        );
         Ok(Self {
-            table: replica.text(Kind::Table, &name)?,
-            name,
-            indexes,
-            twins,
+            name: name.clone(),
+            text: text.trim_end().to_owned(),
+            key: table.key.clone(),
+            columns,
         })
     }
+}
+
+/// The types by which the columns store their values. A STRICT table has no others; else SQLite is asked what is left of
+/// a declared type in the table of a query.
+fn types(replica: &Replica, table: &Table, columns: &[Name]) -> Result<Vec<String>> {
+    if table.strict {
+        return Ok(table.in_rows().map(|it| it.declared_type.clone()).collect());
+    }
+    let list: Vec<String> = columns.iter().map(Name::to_string).collect();
+    let probe = Name::from(PROBE);
+    replica.execute(&format!(
+        "CREATE TABLE {probe} AS SELECT {} FROM {}",
+        list.join(", "),
+        table.name
+    ))?;
+    let found = replica.columns(&probe)?;
+    replica.execute(&format!("DROP TABLE {probe}"))?;
+    Ok(found.into_iter().map(|it| it.declared_type).collect())
+}
+
+fn definition(
+    replica: &Replica,
+    table: &Table,
+    column: &Column,
+    stored_type: &str,
+) -> Result<String> {
+    let Column { name, not_null, .. } = column;
+    let mut words = vec![name.to_string()];
+    match &table.key {
+        Key::Rowid {
+            name: key,
+            hidden: false,
+        } if key == name => {
+            words.push("INTEGER PRIMARY KEY".to_owned());
+        }
+        Key::Columns(key) if key.iter().any(|it| it.name == *name) => {
+            words.push(stored_type.to_owned());
+            let collation = replica.collation(&table.name, name)?;
+            words.extend(collation.map(|collation| format!("COLLATE {collation}")));
+        }
+        _ => words.push(stored_type.to_owned()),
+    }
+    if *not_null {
+        words.push("NOT NULL".to_owned());
+    }
+    words.retain(|word| !word.is_empty());
+    Ok(words.join(" "))
+}
+
+fn key_column(column: &KeyColumn) -> String {
+    let collation = column.collation.as_ref();
+    let collation = collation.map_or_else(String::new, |it| format!(" COLLATE {it}"));
+    let direction = if column.descending { " DESC" } else { "" };
+    format!("{}{collation}{direction}", column.name)
 }

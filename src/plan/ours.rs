@@ -1,0 +1,50 @@
+//! What a change has in the file besides the columns: how it is called, and how it goes.
+
+use crate::database::Statement;
+use crate::name::Name;
+use crate::schema::{Object, Schema};
+
+use super::Step;
+
+/// The name of something that the change has.
+pub(super) fn name(change: i64, what: &str) -> Name {
+    Name::new(format!("_changeover_{change}_{what}"))
+}
+
+/// The name of the `n`th index that a change gives its new column.
+#[must_use]
+pub fn index_name(change: i64, n: usize) -> Name {
+    name(change, &format!("index_{n}"))
+}
+
+/// The name of the table that a rebuild fills.
+#[must_use]
+pub fn shadow_name(change: i64) -> Name {
+    name(change, "shadow")
+}
+
+/// Whether the change gives what it has such a name.
+#[must_use]
+pub fn belongs_to(change: i64, object: &Name) -> bool {
+    object.as_str().starts_with(name(change, "").as_str())
+}
+
+/// Takes the change's own triggers and indexes off the application's tables.
+pub(super) fn drop_ours(live: &Schema, change: i64) -> Vec<Step> {
+    let dropped = |object: &Object| {
+        let (kind, name): (_, &Name) = (object.kind.as_str().to_uppercase(), &object.name);
+        Step::run(
+            format!("{} is not needed any more", object.spoken()),
+            Statement::new(format!("DROP {kind} {name}")),
+        )
+    };
+    let ours = live.ours.iter();
+    ours.filter(|object| belongs_to(change, &object.name))
+        .map(dropped)
+        .collect()
+}
+
+/// The schema that stands when these are gone.
+pub(super) fn without_ours_of(schema: Schema, change: i64) -> Schema {
+    schema.without_ours(|object| belongs_to(change, &object.name))
+}
