@@ -46,6 +46,11 @@ pub enum Event {
         /// For how long it has waited.
         so_far: Duration,
     },
+    /// The rebuilt table is in the place of the live one.
+    CutOver {
+        /// For how long that held the write lock.
+        held: Duration,
+    },
     /// A phase is recorded.
     PhaseDone {
         /// Which one.

@@ -28,18 +28,32 @@ pub enum State {
     Migrating,
     /// Every row was copied.
     Migrated,
+    /// An online rebuild without the old column has begun.
+    Contracting,
     /// Done: the old column is gone.
     Contracted,
+    /// An online rebuild without the new column has begun.
+    Aborting,
     /// Undone: the new column is gone.
     Aborted,
 }
 
 impl State {
+    /// Whether a phase has begun and is not done.
+    #[must_use]
+    pub fn is_under_way(self) -> bool {
+        matches!(self, Self::Migrating | Self::Contracting | Self::Aborting)
+    }
+
     /// Whether the change still waits for a phase.
     #[must_use]
     pub fn is_open(self) -> bool {
         match self {
-            Self::Expanded | Self::Migrating | Self::Migrated => true,
+            Self::Expanded
+            | Self::Migrating
+            | Self::Migrated
+            | Self::Contracting
+            | Self::Aborting => true,
             Self::Contracted | Self::Aborted => false,
         }
     }
@@ -88,6 +102,8 @@ spelled!(State:
     Expanded = "expanded",
     Migrating = "migrating",
     Migrated = "migrated",
+    Contracting = "contracting",
     Contracted = "contracted",
+    Aborting = "aborting",
     Aborted = "aborted",
 );

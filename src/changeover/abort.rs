@@ -4,9 +4,10 @@ use crate::error::{Error, Result};
 use crate::ledger::Change;
 use crate::phase::{Phase, State};
 use crate::plan::{self, Undoing};
-use crate::request::Abort;
+use crate::request::{Abort, Winner};
 use crate::schema::{Target, remove_new};
 
+use super::rebuild::Wanted;
 use super::{Asked, View};
 
 impl View<'_> {
@@ -56,7 +57,7 @@ impl View<'_> {
             Some(old) if table.column(old).is_some() => Some(self.agreement(change, &table, old)?),
             _ => None,
         };
-        if let (Some(agreement), State::Migrated, None) = (&agreement, change.state, asked.winner) {
+        if let (Some(agreement), Some(_), None) = (&agreement, &change.text_synced, asked.winner) {
             self.expect_in_step(change, agreement)?;
         }
         let records = self
@@ -68,7 +69,18 @@ impl View<'_> {
             agreement: agreement.as_ref(),
             winner: asked.winner,
         };
-        let plan = plan::abort(&self.schema, &table, &target, &undoing, records);
+        let is_settled = asked.winner == Some(Winner::New) && change.text_synced.is_none();
+        let obstacle =
+            "the columns are not kept in step yet, so that nothing can be settled for good before";
+        let (way, said) = self.way(&Wanted {
+            change,
+            table: &table,
+            target: &target,
+            phase: Phase::Abort,
+            obstacle: is_settled.then_some(obstacle),
+        })?;
+        let mut plan = plan::abort(&self.schema, &table, &target, &undoing, way, records);
+        plan.warnings.extend(said);
         Ok(self.planned(plan, change.id))
     }
 

@@ -7,6 +7,7 @@ use crate::plan::{self, Contracting, Sweep};
 use crate::request::Contract;
 use crate::schema::{Table, Target};
 
+use super::rebuild::Wanted;
 use super::{Asked, View, replaces};
 
 impl View<'_> {
@@ -16,7 +17,9 @@ impl View<'_> {
         let latest = self.ledger.latest_on(&table.name, old);
         let replacing = latest.filter(|change| change.old.as_ref() == Some(old));
         match replacing.map(|change| (change, change.state)) {
-            Some((change, State::Migrated)) => return self.contract_plan(&table, change, asked),
+            Some((change, State::Migrated | State::Contracting)) => {
+                return self.contract_plan(&table, change, asked);
+            }
             Some((change, State::Contracted)) if self.shows(change) => {
                 return self.answered(change, Phase::Contract);
             }
@@ -65,7 +68,17 @@ impl View<'_> {
             replaces,
             is_synced: change.text_synced.is_some(),
         };
-        let plan = plan::contract(&self.schema, table, &target, &contracting, records);
+        let obstacle =
+            "its data were migrated by an older changeover, which did not keep the columns in step";
+        let (way, said) = self.way(&Wanted {
+            change,
+            table,
+            target: &target,
+            phase: Phase::Contract,
+            obstacle: change.text_synced.is_none().then_some(obstacle),
+        })?;
+        let mut plan = plan::contract(&self.schema, table, &target, &contracting, way, records);
+        plan.warnings.extend(said);
         Ok(self.planned(plan, change.id))
     }
 }

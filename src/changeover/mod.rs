@@ -2,10 +2,12 @@
 
 mod abort;
 mod contract;
+mod cutover;
 mod expand;
 mod lease;
 mod migrate_data;
 mod pause;
+mod rebuild;
 mod reply;
 mod rows;
 mod run;
@@ -29,6 +31,7 @@ use crate::schema::{NewApps, Pair, Schema, Table, default_of};
 
 use standing::follow_tables;
 
+pub use rebuild::Rebuilds;
 pub use reply::Reply;
 pub use status::{ChangeStatus, Status};
 pub use verify::{Repaired, Verified};
@@ -40,6 +43,10 @@ pub struct Options {
     pub busy_timeout: Duration,
     /// Rows in one transaction of the backfill at most; fewer where they would hold the lock for long.
     pub batch_rows: u32,
+    /// How long a rebuild in one transaction may hold the write lock.
+    pub max_hold: Duration,
+    /// Whether tables are rebuilt in one transaction or in many.
+    pub rebuilds: Rebuilds,
     /// The process that does the work.
     pub runner: Runner,
 }
@@ -67,6 +74,8 @@ impl Default for Options {
         Self {
             busy_timeout: Duration::from_secs(5),
             batch_rows: 10_000,
+            max_hold: Duration::from_millis(50),
+            rebuilds: Rebuilds::default(),
             runner: Runner::default(),
         }
     }
@@ -117,7 +126,9 @@ impl Changeover {
         {
             self.apply(&Request::Expand(first), observer)?;
         }
-        self.settle(|view| view.ask(request), observer)
+        let entry = self.settle(|view| view.ask(request), observer)?;
+        self.clean(entry.change, observer)?;
+        Ok(entry)
     }
 
     /// What can interrupt the work from another thread: a long transaction is rolled back at once, where an observer
@@ -159,6 +170,7 @@ impl Changeover {
             follow_tables(&mut ledger, &schema)?;
             judge(&View {
                 connection,
+                options: &self.options,
                 schema,
                 ledger,
             })
@@ -169,6 +181,7 @@ impl Changeover {
 /// The file as one snapshot shows it.
 struct View<'a> {
     connection: &'a Connection,
+    options: &'a Options,
     schema: Schema,
     ledger: Ledger,
 }
@@ -263,9 +276,11 @@ impl View<'_> {
         match change.state {
             State::Contracted => has_new && !has_old,
             State::Aborted => !has_new,
-            State::Expanded | State::Migrating | State::Migrated => {
-                has_new && (has_old || change.old.is_none())
-            }
+            State::Expanded
+            | State::Migrating
+            | State::Migrated
+            | State::Contracting
+            | State::Aborting => has_new && (has_old || change.old.is_none()),
         }
     }
 

@@ -7,9 +7,10 @@ use crate::database::{Database, Statement, Turns, literal};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::ledger;
-use crate::plan::{Expect, Path, Position, Sweep, Walk};
+use crate::plan::{Expect, Path, Position, Sweep, Upto, Walk};
 
-use super::run::{Execution, Ran, perform_all, tell};
+use super::cutover::{drain, is_renumbered};
+use super::run::{Execution, Ran, is_fresh_since, perform_all, tell};
 
 /// How many rows are read at once: a few milliseconds' worth, since without a write-ahead log a read keeps
 /// everybody from writing.
@@ -42,7 +43,7 @@ impl Execution<'_> {
             return Ok(Ran::Stale);
         }
         let mut turns = Turns::new(self.database, self.options.batch_rows)?;
-        let cursor = ledger::cursor(self.database.connection(), self.planned.change)?;
+        let cursor = self.cursor(walk)?;
         // A sweep has found no conflict, and the walk goes from the first row to the last.
         let is_whole = self.rows.is_some() && cursor.is_none();
         for _ in 0..ROUNDS {
@@ -52,15 +53,33 @@ impl Execution<'_> {
             if is_whole && self.database.is_untouched()? {
                 return self.walked(&turns);
             }
-            let Some(left) = self.look_for(&walk.left)? else {
+            let Some(left) = self.left(walk)? else {
                 return Ok(Ran::Stale);
             };
-            if left.count == 0 {
+            if left == 0 {
                 return self.walked(&turns);
             }
             ledger::begin_anew(self.database, self.planned.change)?;
         }
-        self.sweep(&walk.left)
+        walk.left
+            .iter()
+            .try_fold(Ran::Done, |ran, sweep| match ran {
+                Ran::Done => self.sweep(sweep),
+                Ran::Stale => Ok(Ran::Stale),
+            })
+    }
+
+    /// How many rows are not as they should be behind the walk; nothing that counts where somebody has changed the
+    /// schema meanwhile.
+    fn left(&mut self, walk: &Walk) -> Result<Option<u64>> {
+        let mut count = 0;
+        for sweep in &walk.left {
+            match self.look_for(sweep)? {
+                Some(found) => count += found.count,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(count))
     }
 
     fn walked(&mut self, turns: &Turns<'_>) -> Result<Ran> {
@@ -69,12 +88,20 @@ impl Execution<'_> {
         Ok(Ran::Done)
     }
 
+    /// The key up to which an earlier walk has come. An application may have given the table another key since: then the
+    /// walk begins anew.
+    fn cursor(&self, walk: &Walk) -> Result<Option<Position>> {
+        if !walk.keeps_cursor {
+            return Ok(None);
+        }
+        let cursor = ledger::cursor(self.database.connection(), self.planned.change)?;
+        Ok(cursor.filter(|position| walk.path.fits(position)))
+    }
+
     /// Walks once, from the cursor to the end of the table.
     fn round(&mut self, walk: &Walk, turns: &mut Turns<'_>) -> Result<Ran> {
         let (database, path, change) = (self.database, &walk.path, self.planned.change);
-        // An application may have given the table another key since: then the walk begins anew.
-        let mut after =
-            ledger::cursor(database.connection(), change)?.filter(|position| path.fits(position));
+        let mut after = self.cursor(walk)?;
         let rows = match self.rows.take().filter(|_| after.is_none()) {
             Some(rows) => rows,
             None => count(database, path, after.as_ref())?,
@@ -84,35 +111,47 @@ impl Execution<'_> {
         loop {
             let size = turns.rows()?;
             let upto = next(path, after.as_ref(), size, database.connection())?;
-            passed = if upto.is_some() {
-                rows.min(passed + u64::from(size))
-            } else {
-                rows
-            };
             let holds = turns.holds();
-            let (planned, schema, lease) = (self.planned, &self.schema, &mut self.lease);
+            let (version, schema, lease) = (self.version, &self.schema, &mut self.lease);
             let taken = turns.take(walk.foreign_keys, self.observer, |connection| {
-                if !planned.is_fresh_since(schema, &mut seen, connection)? {
+                if !is_fresh_since(version, schema, &mut seen, connection)? {
                     return Ok(None);
                 }
-                let stretch = path.stretch(after.as_ref(), upto.as_ref());
-                perform_all(&walk.batch(&stretch), connection)?;
-                for statement in upto.iter().flat_map(|it| ledger::move_cursor(change, it)) {
-                    statement.run(connection)?;
+                let mut has_room = true;
+                if let Some(delta) = &walk.delta {
+                    if is_renumbered(delta, change, connection)? {
+                        return Ok(None);
+                    }
+                    has_room = drain(delta, size, after.as_ref().map(Upto::Key), connection)?;
                 }
-                match lease {
-                    Some(lease) => lease.renew(passed, rows, holds).map(Some),
-                    None => Ok(Some(false)),
+                let mut behind = passed;
+                if has_room {
+                    perform_all(&walk.batch(after.as_ref(), upto.as_ref()), connection)?;
+                    for statement in cursor_moves(walk, change, upto.as_ref()) {
+                        statement.run(connection)?;
+                    }
+                    behind = match &upto {
+                        Some(_) => rows.min(passed + u64::from(size)),
+                        None => rows,
+                    };
                 }
+                let is_paused = match lease {
+                    Some(lease) => lease.renew(behind, rows, holds)?,
+                    None => false,
+                };
+                Ok(Some((has_room, behind, is_paused)))
             })?;
-            let Some(is_paused) = taken else {
+            let Some((has_room, behind, is_paused)) = taken else {
                 return Ok(Ran::Stale);
             };
+            passed = behind;
             tell(self.observer, &Event::BatchDone { passed, rows })?;
-            if upto.is_none() {
+            if has_room && upto.is_none() {
                 return Ok(Ran::Done);
             }
-            after = upto;
+            if has_room {
+                after = upto;
+            }
             if let Some(lease) = self.lease.as_mut().filter(|_| is_paused) {
                 lease.pause(turns.holds(), self.observer)?;
             }
@@ -230,6 +269,13 @@ fn count_behind(path: &Path, after: Option<&Position>, connection: &Connection) 
     let params = rusqlite::params_from_iter(params);
     let rows: i64 = connection.query_row(&sql, params, |row| row.get(0))?;
     Ok(rows.unsigned_abs())
+}
+
+/// Notes how far the walk has come, in the transaction of the batch.
+fn cursor_moves(walk: &Walk, change: i64, upto: Option<&Position>) -> Vec<Statement> {
+    let upto = upto.filter(|_| walk.keeps_cursor);
+    upto.map(|it| ledger::move_cursor(change, it))
+        .unwrap_or_default()
 }
 
 /// The key of the `size`th row behind `after`, if there are so many.

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use crate::database::{Database, Durability};
+use crate::database::{Database, Durability, schema_version};
 use crate::error::{Error, Result};
 use crate::event::{Event, Observer};
 use crate::ledger::{self, Entry, Ledger};
@@ -53,6 +53,20 @@ impl Changeover {
         Err(Error::Unsettled)
     }
 
+    /// Removes what a rebuild has left whose phase is done, if somebody stopped it there.
+    pub(super) fn clean(&mut self, change: i64, observer: &mut Observer<'_>) -> Result<()> {
+        for _ in 0..ATTEMPTS {
+            let cleaning = self.snapshot(|view| view.cleaning(change))?;
+            let Some(Asked::Planned(planned)) = cleaning else {
+                return Ok(());
+            };
+            if self.carry_out(&planned, observer)? == Ran::Done {
+                return Ok(());
+            }
+        }
+        Err(Error::Unsettled)
+    }
+
     /// Runs a plan, with a ledger in the file to record it.
     pub(super) fn carry_out(
         &mut self,
@@ -67,7 +81,7 @@ impl Changeover {
 
     fn run(&self, planned: &Planned, observer: &mut Observer<'_>) -> Result<Ran> {
         let mut stages = planned.plan.stages.iter();
-        let is_long = stages.any(|it| matches!(it, Stage::Batches(_)));
+        let is_long = stages.any(|it| matches!(it, Stage::Batches(_) | Stage::Cutover(_)));
         let ran = self.run_stages(planned, is_long, observer);
         match ran {
             Err(Error::Stopped) if !is_long => Err(Error::CalledOff),
@@ -86,6 +100,7 @@ impl Changeover {
             options: &self.options,
             planned,
             schema: planned.schema.clone(),
+            version: planned.version,
             lease: None,
             rows: None,
             observer,
@@ -116,6 +131,8 @@ pub(super) struct Execution<'a> {
     pub(super) planned: &'a Planned,
     /// The schema that must stand in the file, after what has run so far.
     pub(super) schema: Schema,
+    /// And the version of the latest phase.
+    pub(super) version: i64,
     pub(super) lease: Option<Lease<'a>>,
     /// How many rows a sweep has just met.
     pub(super) rows: Option<u64>,
@@ -126,7 +143,7 @@ impl Execution<'_> {
     /// Whether the file still is as it must be at this point of the plan.
     pub(super) fn is_fresh(&self) -> Result<bool> {
         self.database
-            .snapshot(|connection| self.planned.is_fresh(&self.schema, connection))
+            .snapshot(|connection| is_fresh(self.version, &self.schema, connection))
     }
 
     fn stage(&mut self, stage: &Stage) -> Result<Ran> {
@@ -134,11 +151,22 @@ impl Execution<'_> {
             Stage::Sweep(sweep) => self.sweep(sweep),
             Stage::Once(transaction) => self.once(transaction),
             Stage::Batches(walk) => self.walk(walk),
+            Stage::Cutover(cutover) => self.cut_over(cutover),
         };
         match outcome {
             // A table or a column that is read between two transactions may have another name by now.
             Err(Error::Sqlite(_)) if !self.is_fresh()? => Ok(Ran::Stale),
-            outcome => outcome,
+            outcome => outcome.map_err(|error| self.of_the_table(error)),
+        }
+    }
+
+    /// A constraint that refuses a row of the shadow table speaks of the table that people know.
+    fn of_the_table(&self, error: Error) -> Error {
+        let shadow = shadow_name(self.planned.change);
+        let table = self.planned.plan.table.as_str();
+        match error {
+            Error::Constraint(text) => Error::Constraint(text.replace(shadow.as_str(), table)),
+            other => other,
         }
     }
 
@@ -150,10 +178,11 @@ impl Execution<'_> {
             ..
         } = transaction;
         let table = &self.planned.plan.table;
-        let shadow = shadow_name(self.planned.change);
         let is_rebuilt = outcome.as_ref().is_some_and(|outcome| outcome.is_rebuilt);
+        let mut version = self.version;
         let run = |connection: &Connection, observer: &mut Observer<'_>| {
-            if !self.planned.is_fresh(&self.schema, connection)? || !lease_is_held(&mut self.lease)?
+            if !is_fresh(self.version, &self.schema, connection)?
+                || !lease_is_held(&mut self.lease)?
             {
                 return Ok(Ran::Stale);
             }
@@ -161,7 +190,7 @@ impl Execution<'_> {
                 .then(|| dangling(connection, table))
                 .transpose()?;
             for (step, done) in steps.iter().zip(1..) {
-                perform(step, connection).map_err(|error| of_the_table(error, table, &shadow))?;
+                perform(step, connection)?;
                 let steps = steps.len();
                 tell(observer, &Event::StepDone { done, steps })?;
             }
@@ -171,6 +200,7 @@ impl Execution<'_> {
             if let Some(before) = before {
                 expect_violations(&before, &dangling(connection, table)?)?;
             }
+            version = ledger::version(connection)?;
             Ok(Ran::Done)
         };
         let durability = Durability::AtOnce;
@@ -180,59 +210,50 @@ impl Execution<'_> {
         if let Some(lease) = self.lease.as_mut().filter(|_| ran == Ran::Done) {
             lease.is_committed();
         }
-        if let (Ran::Done, Some(outcome)) = (ran, outcome) {
-            self.schema = outcome.schema.clone();
+        if ran == Ran::Done {
+            self.version = version;
+            if let Some(outcome) = outcome {
+                self.schema = outcome.schema.clone();
+            }
         }
         Ok(ran)
     }
 }
 
 /// Whether nobody else has the work, where it is such that one process alone may do it.
-fn lease_is_held(lease: &mut Option<Lease<'_>>) -> Result<bool> {
+pub(super) fn lease_is_held(lease: &mut Option<Lease<'_>>) -> Result<bool> {
     match lease {
         Some(lease) => lease.hold(),
         None => Ok(true),
     }
 }
 
-impl Planned {
-    /// Whether the file still is as it must be at this point of the plan.
-    pub(super) fn is_fresh(&self, schema: &Schema, connection: &Connection) -> Result<bool> {
-        Ok(ledger::version(connection)? == self.version && Schema::read(connection)? == *schema)
-    }
+/// Whether the file still is as it must be at this point of the plan.
+pub(super) fn is_fresh(version: i64, schema: &Schema, connection: &Connection) -> Result<bool> {
+    Ok(ledger::version(connection)? == version && Schema::read(connection)? == *schema)
+}
 
-    /// The same with less reading, where it is asked again and again: `seen` keeps the number of the schema that
-    /// was last found fresh, and SQLite changes that number with every schema.
-    pub(super) fn is_fresh_since(
-        &self,
-        expected: &Schema,
-        seen: &mut Option<i64>,
-        connection: &Connection,
-    ) -> Result<bool> {
-        let schema: i64 = connection
-            .prepare_cached("PRAGMA main.schema_version")?
-            .query_row([], |row| row.get(0))?;
-        if *seen == Some(schema) {
-            return Ok(ledger::version(connection)? == self.version);
-        }
-        let is_fresh = self.is_fresh(expected, connection)?;
-        *seen = is_fresh.then_some(schema);
-        Ok(is_fresh)
+/// The same with less reading, where it is asked again and again: `seen` keeps the number of the schema that
+/// was last found fresh, and SQLite changes that number with every schema.
+pub(super) fn is_fresh_since(
+    version: i64,
+    expected: &Schema,
+    seen: &mut Option<i64>,
+    connection: &Connection,
+) -> Result<bool> {
+    let schema = schema_version(connection)?;
+    if *seen == Some(schema) {
+        return Ok(ledger::version(connection)? == version);
     }
+    let is_fresh = is_fresh(version, expected, connection)?;
+    *seen = is_fresh.then_some(schema);
+    Ok(is_fresh)
 }
 
 pub(super) fn tell(observer: &mut Observer<'_>, event: &Event) -> Result<()> {
     match observer(event) {
         std::ops::ControlFlow::Continue(()) => Ok(()),
         std::ops::ControlFlow::Break(()) => Err(Error::Stopped),
-    }
-}
-
-/// A constraint that refuses a row of the shadow table speaks of the table that people know.
-fn of_the_table(error: Error, table: &Name, shadow: &Name) -> Error {
-    match error {
-        Error::Constraint(text) => Error::Constraint(text.replace(shadow.as_str(), table.as_str())),
-        other => other,
     }
 }
 
@@ -258,13 +279,13 @@ fn perform(step: &Step, connection: &Connection) -> Result<()> {
     }
 }
 
-fn expect_outcome(outcome: &Outcome, connection: &Connection) -> Result<()> {
+pub(super) fn expect_outcome(outcome: &Outcome, connection: &Connection) -> Result<()> {
     let mut differing = differences(&outcome.schema, &Schema::read(connection)?);
-    if differing.is_empty() && Table::read(connection, &outcome.table.name)? != outcome.table {
-        differing.push(format!(
-            "table `{}` is described otherwise",
-            outcome.table.name.as_str()
-        ));
+    if let Some(table) = outcome.table.as_ref().filter(|_| differing.is_empty())
+        && Table::read(connection, &table.name)? != *table
+    {
+        let table = table.name.as_str();
+        differing.push(format!("table `{table}` is described otherwise"));
     }
     if differing.is_empty() {
         Ok(())

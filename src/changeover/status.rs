@@ -48,7 +48,7 @@ impl Status {
     #[must_use]
     pub fn is_under_way(&self) -> bool {
         let mut changes = self.changes.iter();
-        changes.any(|change| change.state == State::Migrating || change.is_worked_on)
+        changes.any(|change| change.state.is_under_way() || change.is_worked_on)
     }
 }
 
@@ -82,7 +82,8 @@ impl View<'_> {
             rows_migrated: change.rows_migrated,
             next: match change.state {
                 State::Expanded | State::Migrating => Some(Phase::MigrateData),
-                State::Migrated => Some(Phase::Contract),
+                State::Migrated | State::Contracting => Some(Phase::Contract),
+                State::Aborting => Some(Phase::Abort),
                 State::Contracted | State::Aborted => None,
             },
             is_worked_on: work.as_ref().is_some_and(lives),

@@ -103,9 +103,9 @@ impl Changeover {
         for _ in 0..ATTEMPTS {
             let mending = self.snapshot(|view| view.repair(view.change(change)?, winner))?;
             let walks = mending.planned.plan.stages.iter();
-            let walk = walks.filter_map(|stage| match stage {
-                Stage::Batches(walk) => Some(walk.left.clone()),
-                _ => None,
+            let walk = walks.flat_map(|stage| match stage {
+                Stage::Batches(walk) => walk.left.clone(),
+                _ => Vec::new(),
             });
             let mut repaired = mending.repaired;
             for left in walk {
@@ -140,7 +140,10 @@ impl View<'_> {
         }
         let mut changes: Vec<&Change> = self.ledger.changes.iter().collect();
         changes.retain(|change| {
-            matches!(change.state, State::Migrating | State::Migrated) && self.shows(change)
+            let is_repairable = matches!(change.state, State::Migrating | State::Migrated);
+            let is_comparable =
+                is_repairable || change.state == State::Contracting && !asked.repair;
+            is_comparable && self.shows(change)
         });
         if let Some(table) = &asked.table {
             let table = self.table(table)?.name;
@@ -169,9 +172,9 @@ impl View<'_> {
 
     fn comparison(&self, change: &Change) -> Result<(Verified, Sweep)> {
         let sweep: fn(&Agreement) -> Sweep = match change.state {
-            State::Migrated => Sweep::of_disagreement,
+            State::Migrated | State::Contracting => Sweep::of_disagreement,
             State::Migrating => Sweep::of_conflicts,
-            State::Expanded | State::Contracted | State::Aborted => {
+            State::Expanded | State::Aborting | State::Contracted | State::Aborted => {
                 return Err(Error::NothingToVerify(change.table.clone()));
             }
         };
@@ -248,7 +251,7 @@ impl View<'_> {
     fn sync_triggers(&self, change: &Change, agreement: &Agreement) -> Result<Vec<Object>> {
         Ok(match (change.state, &change.text_synced) {
             (State::Migrating, _) => SyncTriggers::following(change.id, agreement).objects(),
-            (State::Migrated, Some(_)) => {
+            (State::Migrated | State::Contracting | State::Aborting, Some(_)) => {
                 let table = self.table(&change.table)?;
                 let standing = self.standing(change)?;
                 let synced = synced(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser, ValueParserFactory};
 use clap::{Args, Parser, Subcommand};
 
-use crate::changeover::Options;
+use crate::changeover::{Options, Rebuilds};
 use crate::name::Name;
 use crate::request::{Abort, Contract, Expand, MigrateData, Request, Rest, Verify, Winner};
 use crate::sample;
@@ -47,6 +47,13 @@ pub struct Globals {
     #[arg(long, value_name = "ROWS", default_value_t = Options::default().batch_rows,
           value_parser = clap::value_parser!(u32).range(1..), global = true)]
     pub batch_rows: u32,
+    /// How long contract and abort may hold the write lock to rebuild a table in one transaction, in milliseconds; a
+    /// larger table is rebuilt online
+    #[arg(long, value_name = "MILLISECONDS", default_value = "50", value_parser = milliseconds, global = true)]
+    pub max_hold: Duration,
+    /// Whether tables are rebuilt online
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = rebuilds(), global = true)]
+    pub online: Rebuilds,
 }
 
 impl Globals {
@@ -56,6 +63,8 @@ impl Globals {
         Options {
             busy_timeout: self.busy_timeout,
             batch_rows: self.batch_rows,
+            max_hold: self.max_hold,
+            rebuilds: self.online,
             runner: process::this(),
         }
     }
@@ -307,6 +316,21 @@ fn winner() -> impl TypedValueParser<Value = Winner> {
         "old" => Winner::Old,
         _ => Winner::New,
     })
+}
+
+fn rebuilds() -> impl TypedValueParser<Value = Rebuilds> {
+    PossibleValuesParser::new(["auto", "always", "never"]).map(|word| match word.as_str() {
+        "always" => Rebuilds::Online,
+        "never" => Rebuilds::AtOnce,
+        _ => Rebuilds::Auto,
+    })
+}
+
+fn milliseconds(text: &str) -> Result<Duration, String> {
+    let number: f64 = text
+        .parse()
+        .map_err(|_| "not a number of milliseconds".to_owned())?;
+    Duration::try_from_secs_f64(number / 1000.0).map_err(|error| error.to_string())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

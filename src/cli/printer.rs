@@ -109,7 +109,10 @@ impl Printer {
                 }
             }
             Event::Waiting { on, so_far } => self.waiting(*on, so_far.as_secs()),
-            Event::BackfillDone { .. } | Event::StepDone { .. } | Event::LedgerReady => {}
+            Event::BackfillDone { .. }
+            | Event::CutOver { .. }
+            | Event::StepDone { .. }
+            | Event::LedgerReady => {}
         }
     }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::changeover::ChangeStatus;
 use crate::event::Holds;
 use crate::ledger::Run;
-use crate::phase::State;
 
 use super::status::command;
 
@@ -14,7 +13,7 @@ use super::status::command;
 pub(super) fn lines(change: &ChangeStatus, db: &Path) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(run) = &change.work {
-        if change.state == State::Migrating || change.is_worked_on {
+        if change.state.is_under_way() || change.is_worked_on {
             lines.extend(progress(run, change.is_worked_on));
         }
         if run.is_paused {

@@ -261,6 +261,12 @@ impl Database {
     }
 }
 
+/// SQLite's number of the schema, which changes with every DDL statement, and with VACUUM.
+pub fn schema_version(connection: &Connection) -> Result<i64> {
+    let mut statement = connection.prepare_cached("PRAGMA main.schema_version")?;
+    Ok(statement.query_row([], |row| row.get(0))?)
+}
+
 fn data_version(connection: &Connection) -> Result<i64> {
     let mut statement = connection.prepare_cached("PRAGMA main.data_version")?;
     Ok(statement.query_row([], |row| row.get(0))?)

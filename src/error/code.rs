@@ -73,6 +73,7 @@ impl Error {
             | Self::OutOfStep { .. }
             | Self::NothingToVerify(_)
             | Self::WouldLose { .. }
+            | Self::NoRoom { .. }
             | Self::Constraint(_) => Code::PreconditionFailed,
         }
     }

@@ -5,6 +5,7 @@ use super::Error;
 impl Error {
     /// What to do next, where there is something to say.
     #[must_use]
+    #[allow(clippy::too_many_lines)]
     pub fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::NoSuchFile(_) => "check the path; `changeover seed PATH` writes a sample file",
@@ -12,7 +13,9 @@ impl Error {
             Self::NotADatabase => "check the path; an encrypted database cannot be read either",
             Self::Damaged(_) => "`PRAGMA integrity_check` in sqlite3 tells more; restore a backup",
             Self::ReadOnly(_) => "make the file and its folder writable, or be its owner",
-            Self::DiskFull => "nothing is lost: make room and run the same again",
+            Self::DiskFull | Self::NoRoom { .. } => {
+                "nothing is lost: make room and run the same again"
+            }
             Self::Sqlite(error) => {
                 let on_disk = Some(rusqlite::ErrorCode::SystemIoFailure);
                 if error.sqlite_error_code() != on_disk {

@@ -40,6 +40,16 @@ pub enum Error {
     /// The disk is used up.
     #[error("no room left on the disk")]
     DiskFull,
+    /// The disk has no room for an online rebuild.
+    #[error("an online rebuild of table `{}` takes up to {} MiB of the disk, and {} are free", .table.as_str(), .needed.div_ceil(1 << 20), .free >> 20)]
+    NoRoom {
+        /// The table.
+        table: Name,
+        /// The bytes that it needs.
+        needed: u64,
+        /// The bytes that are free.
+        free: u64,
+    },
     /// Another connection held the lock for longer than the busy timeout.
     #[error("the file stayed locked by another connection")]
     Busy,

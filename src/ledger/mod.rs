@@ -3,7 +3,7 @@
 //! This module alone names the `_changeover_*` tables. It reads them, and hands out the statements that
 //! write them, for plans to carry.
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use crate::database::{Database, Durability, ForeignKeys, Statement};
 use crate::error::{Error, Result};
@@ -26,7 +26,7 @@ const FORMAT: &str = "_changeover_ledger_format";
 
 /// The newest format that this program knows: the number of the last of its migrations. To ask refinery would
 /// compile a regular expression for each.
-const NEWEST: i64 = 2;
+const NEWEST: i64 = 3;
 
 /// All tables of the ledger, those that refer to others first.
 const TABLES: [&str; 6] = [
@@ -243,6 +243,16 @@ pub fn cursor(connection: &Connection, change: i64) -> Result<Option<Position>> 
     let position = statement.query_map([change], |row| row.get(0))?;
     let position = position.collect::<rusqlite::Result<Position>>()?;
     Ok((!position.is_empty()).then_some(position))
+}
+
+/// SQLite's number of the schema under which the table of the change is rebuilt.
+pub fn rebuilt_under(connection: &Connection, change: i64) -> Result<Option<i64>> {
+    let mut statement =
+        connection.prepare_cached("SELECT rebuilt_under FROM _changeover_changes WHERE id = ?1")?;
+    Ok(statement
+        .query_row([change], |row| row.get(0))
+        .optional()?
+        .flatten())
 }
 
 /// Forgets the cursor of the change, so that its backfill walks from the first row on.

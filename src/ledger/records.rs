@@ -147,6 +147,25 @@ impl Ledger {
         }
     }
 
+    /// Records that rows are copied for an online rebuild, at the end of the transaction that changes the schema for it.
+    #[must_use]
+    pub fn rebuilding(change: &Change, phase: Phase) -> Vec<Step> {
+        let state = match phase {
+            Phase::Contract => State::Contracting,
+            _ => State::Aborting,
+        };
+        let under = Statement::with(
+            "UPDATE _changeover_changes SET rebuilt_under = (SELECT schema_version FROM pragma_schema_version) \
+             WHERE id = ?1",
+            [Value::Integer(change.id)],
+        );
+        vec![
+            forget_cursor(change.id),
+            set_state(change, state),
+            Step::run("under this number of the schema", under),
+        ]
+    }
+
     /// Records a contract or an abort, after which the table is as `schema` says.
     #[must_use]
     pub fn ended(&self, change: &Change, phase: Phase, schema: &str) -> Vec<Step> {
@@ -162,7 +181,11 @@ impl Ledger {
         };
         let mut entry = self.new_entry(change, phase, &name);
         entry.push(("table_schema", Value::Text(schema.to_owned())));
-        vec![set_state(change, state), insert_entry(entry)]
+        vec![
+            forget_cursor(change.id),
+            set_state(change, state),
+            insert_entry(entry),
+        ]
     }
 
     fn new_entry(&self, change: &Change, phase: Phase, name: &str) -> Vec<(&'static str, Value)> {

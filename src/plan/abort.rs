@@ -6,9 +6,12 @@ use crate::phase::Phase;
 use crate::request::Winner;
 use crate::schema::{Schema, Table, Target};
 
+use super::backfill::Backfill;
+use super::online::{Way, give_up};
 use super::ours::drop_ours;
-use super::path::{Path, Stretch};
+use super::path::Path;
 use super::rebuild::Rebuild;
+use super::walk::Sweep;
 use super::{Agreement, Expect, Plan, Stage, Step, Transaction};
 
 /// What is undone.
@@ -24,7 +27,7 @@ pub struct Undoing<'a> {
     pub winner: Option<Winner>,
 }
 
-/// One transaction: what stands in the new column alone is kept, dropped or refused, as the winner says; then
+/// At once or online: what stands in the new column alone is kept, dropped or refused, as the winner says; then
 /// the rebuild and the ledger's `records`. Where the old column is not known, every value is such a one.
 #[must_use]
 pub fn abort(
@@ -32,47 +35,71 @@ pub fn abort(
     table: &Table,
     target: &Target,
     undoing: &Undoing<'_>,
+    way: Way,
     records: Vec<Step>,
 ) -> Plan {
+    const PURPOSE: &str = "rebuild the table without the new column";
     let Undoing {
         change,
         new,
         agreement,
         winner,
     } = *undoing;
-    let path = Path {
-        table: table.name.clone(),
-        key: table.key.clone(),
-    };
-    let mut steps = match (winner, agreement) {
-        (Some(Winner::Old), _) | (Some(Winner::New), Some(_)) => Vec::new(),
-        (None, Some(agreement)) => vec![agreement.check_nothing_lost()],
-        (_, None) => vec![Step::expecting(
-            format!("no value may stand in `{}` alone", new.as_str()),
-            path.keys_where(&Stretch::all(), &format!("{new} IS NOT NULL")),
-            Expect::NothingLost { new: new.clone() },
-        )],
-    };
     let kept = match (winner, agreement) {
-        (Some(Winner::New), Some(agreement)) => {
-            Some((agreement.pair.old.clone(), agreement.old_value()))
-        }
+        (Some(Winner::New), Some(agreement)) => Some(agreement),
         _ => None,
     };
-    steps.extend(drop_ours(live, change));
-    let rebuild = Rebuild {
+    let check = undoing.check(table);
+    let rebuild = |live, computed: Option<(Name, String)>| Rebuild {
         change,
         live,
+        new,
         table,
         target,
-        changes_values: kept.is_some(),
-        computed: kept,
+        changes_values: computed.is_some(),
+        computed,
+    };
+    let stages = match way {
+        Way::AtOnce(left) => {
+            let (mut stages, live) = give_up(&left, live, change);
+            let mut steps: Vec<Step> = check.iter().map(Sweep::whole).collect();
+            steps.extend(drop_ours(&live, change));
+            let computed = kept.map(|it| (it.pair.old.clone(), it.old_value()));
+            stages.push(rebuild(&live, computed).stage(PURPOSE, steps, records));
+            stages
+        }
+        Way::Online(online) => {
+            let settling = kept.map(|it| Backfill::new(it, winner, None).walk());
+            rebuild(live, None).online(PURPOSE, *online, settling, check.as_ref(), records)
+        }
     };
     Plan {
         phase: Some(Phase::Abort),
         table: table.name.clone(),
         warnings: Vec::new(),
-        stages: vec![rebuild.stage("rebuild the table without the new column", steps, records)],
+        stages,
+    }
+}
+
+impl Undoing<'_> {
+    /// What no row may be; nothing where a winner settles it.
+    fn check(&self, table: &Table) -> Option<Sweep> {
+        let new = self.new;
+        let path = Path {
+            table: table.name.clone(),
+            key: table.key.clone(),
+        };
+        let condition = match (self.winner, self.agreement) {
+            (Some(Winner::Old), _) | (Some(Winner::New), Some(_)) => return None,
+            (None, Some(agreement)) => agreement.conflict(),
+            (_, None) => format!("{new} IS NOT NULL"),
+        };
+        Some(Sweep::new(
+            &format!("no value may stand in `{}` alone", new.as_str()),
+            &path,
+            condition,
+            Expect::NothingLost { new: new.clone() },
+        ))
     }
 }
 

@@ -4,8 +4,8 @@ use crate::database::Statement;
 use crate::request::Winner;
 use crate::schema::Pair;
 
+use super::Expect;
 use super::path::{Path, Stretch};
-use super::{Expect, Step};
 
 /// How a value of one column becomes one of the other.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -154,16 +154,6 @@ impl Agreement {
             "CASE WHEN {} THEN {old} ELSE {} END",
             self.unset(),
             self.down()
-        )
-    }
-
-    /// Refuses, with keys, where the new column holds what the old one does not.
-    pub(super) fn check_nothing_lost(&self) -> Step {
-        let new = &self.pair.new;
-        Step::expecting(
-            format!("no value may stand in `{}` alone", new.as_str()),
-            self.path.keys_where(&Stretch::all(), &self.conflict()),
-            Expect::NothingLost { new: new.clone() },
         )
     }
 

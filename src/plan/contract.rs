@@ -5,9 +5,11 @@ use crate::phase::Phase;
 use crate::request::Winner;
 use crate::schema::{Pair, Schema, Table, Target, rename_old, replace_old};
 
-use super::backfill::Sweep;
+use super::backfill::Backfill;
+use super::online::{Way, give_up};
 use super::ours::drop_ours;
 use super::rebuild::Rebuild;
+use super::walk::Sweep;
 use super::{Agreement, Plan, Stage, Step};
 
 /// Rehearses the contract of a change, and returns the schema that it leads to: `live` has both columns, `before` is
@@ -48,47 +50,62 @@ pub struct Contracting<'a> {
 impl Contracting<'_> {
     /// What the new column holds afterwards, over the columns of the live table. Where the old one gets another name and
     /// nothing else, it is its value: those of the two columns are the same, but for what a type made of the new one's.
-    fn value(&self) -> String {
-        match self.winner {
+    fn value(&self, winner: Option<Winner>) -> String {
+        match winner {
             None if !self.replaces => self.agreement.pair.old.to_string(),
             winner => self.agreement.new_value(winner.unwrap_or(Winner::New)),
         }
     }
 
     /// Whether that may be something else than the indexes have of either column.
-    fn changes_values(&self) -> bool {
-        self.winner.is_some() || (self.replaces && !self.is_synced)
+    fn changes_values(&self, winner: Option<Winner>) -> bool {
+        winner.is_some() || (self.replaces && !self.is_synced)
     }
 }
 
-/// The rows checked while nobody waits, and then one transaction: the rows checked again, the rebuild, the ledger's
-/// `records`. A row without a new value keeps the old column's.
+/// The rows checked while nobody waits, and then at once or online: the rows checked again, the rebuild, the ledger's
+/// `records`.
 #[must_use]
 pub fn contract(
     live: &Schema,
     table: &Table,
     target: &Target,
     contracting: &Contracting<'_>,
+    way: Way,
     records: Vec<Step>,
 ) -> Plan {
+    const PURPOSE: &str = "rebuild the table without the old column";
     let Contracting {
         change,
         agreement,
         check,
+        winner,
         ..
     } = *contracting;
-    let mut stages: Vec<Stage> = check.cloned().map(Stage::Sweep).into_iter().collect();
-    let mut steps: Vec<Step> = check.map(Sweep::whole).into_iter().collect();
-    steps.extend(drop_ours(live, change));
-    let rebuild = Rebuild {
+    let rebuild = |live, winner| Rebuild {
         change,
         live,
+        new: &agreement.pair.new,
         table,
         target,
-        computed: Some((agreement.pair.new.clone(), contracting.value())),
-        changes_values: contracting.changes_values(),
+        computed: Some((agreement.pair.new.clone(), contracting.value(winner))),
+        changes_values: contracting.changes_values(winner),
     };
-    stages.push(rebuild.stage("rebuild the table without the old column", steps, records));
+    let stages = match way {
+        Way::AtOnce(left) => {
+            let (mut stages, live) = give_up(&left, live, change);
+            stages.extend(check.cloned().map(Stage::Sweep));
+            let mut steps: Vec<Step> = check.map(Sweep::whole).into_iter().collect();
+            steps.extend(drop_ours(&live, change));
+            stages.push(rebuild(&live, winner).stage(PURPOSE, steps, records));
+            stages
+        }
+        Way::Online(online) => {
+            let settling = winner.map(|it| Backfill::new(agreement, Some(it), None).walk());
+            let agreed = Sweep::of_disagreement(agreement);
+            rebuild(live, None).online(PURPOSE, *online, settling, Some(&agreed), records)
+        }
+    };
     let old = agreement.pair.old.as_str();
     Plan {
         phase: Some(Phase::Contract),

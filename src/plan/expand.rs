@@ -37,7 +37,7 @@ pub fn expand(addition: Addition, records: Vec<Step>) -> Plan {
             steps,
             outcome: Some(Outcome {
                 schema: addition.schema,
-                table: addition.table,
+                table: Some(addition.table),
                 is_rebuilt: false,
             }),
         })],

@@ -5,10 +5,11 @@ use crate::phase::Phase;
 use crate::request::Winner;
 use crate::schema::{Object, Schema, Synced, Table, differences};
 
-use super::backfill::{Sweep, Walk};
+use super::backfill::Backfill;
 use super::indexes::make_indexes;
 use super::ours::{drop_ours, without_ours_of};
 use super::sync::SyncTriggers;
+use super::walk::Sweep;
 use super::{Agreement, Outcome, Plan, Stage, Step, Transaction, schema_rows};
 
 /// The ledger's part in a data migration, as steps.
@@ -81,9 +82,9 @@ pub fn migrate_data(migration: Migration<'_>, records: Records) -> Plan {
             &begun_table,
         ));
     }
-    let mut walk = Walk::new(agreement, winner, Some(records.counted));
-    walk.writes_null = synced.default.is_some();
-    stages.push(Stage::Batches(Box::new(walk)));
+    let backfill = Backfill::new(agreement, winner, Some(records.counted));
+    let backfill = backfill.writing_null(synced.default.is_some());
+    stages.push(Stage::Batches(Box::new(backfill.walk())));
     let mut steps = alter(&begun, &done, change);
     steps.extend(triggers.create());
     let texts = indexes.iter().filter_map(|it| it.sql.as_deref());
@@ -110,7 +111,7 @@ fn once(purpose: &str, steps: Vec<Step>, outcome: &Schema, table: &Table) -> Sta
         steps,
         outcome: Some(Outcome {
             schema: outcome.clone(),
-            table: table.clone(),
+            table: Some(table.clone()),
             is_rebuilt: false,
         }),
     })

@@ -7,9 +7,11 @@ mod abort;
 mod agreement;
 mod backfill;
 mod contract;
+mod delta;
 mod expand;
 mod indexes;
 mod migrate_data;
+mod online;
 mod ours;
 mod path;
 mod rebuild;
@@ -17,6 +19,7 @@ mod repair;
 mod schema_rows;
 mod script;
 mod sync;
+mod walk;
 mod warnings;
 
 use std::borrow::Cow;
@@ -28,14 +31,16 @@ use crate::schema::{Schema, Table};
 
 pub use abort::{Undoing, abort, record_gone};
 pub use agreement::{Agreement, Mapping};
-pub use backfill::{Sweep, Walk};
 pub use contract::{Contracting, contract, target};
+pub use delta::{Delta, Entry};
 pub use expand::expand;
 pub use migrate_data::{Migration, Records, migrate_data};
-pub use ours::{belongs_to, index_name, shadow_name};
-pub use path::{Path, Position, Stretch};
+pub use online::{Cutover, Leftovers, Online, Way};
+pub use ours::{belongs_to, delta_name, index_name, shadow_name};
+pub use path::{Path, Position, Stretch, Upto};
 pub use repair::{Repair, repair};
 pub use sync::SyncTriggers;
+pub use walk::{Sweep, Walk};
 pub use warnings::Circumstances;
 
 /// Everything that a phase will do.
@@ -60,6 +65,8 @@ pub enum Stage {
     Once(Transaction),
     /// A walk over the rows in batches, each a transaction.
     Batches(Box<Walk>),
+    /// What is left of a delta, and then done at once or not at all.
+    Cutover(Box<Cutover>),
 }
 
 /// How a part of a plan runs.
@@ -91,8 +98,8 @@ pub struct Transaction {
 pub struct Outcome {
     /// All of it.
     pub schema: Schema,
-    /// The table of the change, as SQLite describes it.
-    pub table: Table,
+    /// The table of the change, as SQLite describes it, where that is of interest.
+    pub table: Option<Table>,
     /// Whether its rows were written anew, so that the foreign keys to and from them must be as they were.
     pub is_rebuilt: bool,
 }
@@ -167,6 +174,11 @@ impl Plan {
                 transaction.purpose.as_str(),
             ),
             Stage::Batches(walk) => (Manner::Batches, walk.whole().into(), walk.purpose.as_str()),
+            Stage::Cutover(cutover) => {
+                let transaction = &cutover.transaction;
+                let steps = transaction.steps.as_slice().into();
+                (Manner::Once, steps, transaction.purpose.as_str())
+            }
         })
     }
 }

@@ -23,6 +23,12 @@ pub fn shadow_name(change: i64) -> Name {
     name(change, "shadow")
 }
 
+/// The name of the table that keeps the keys of rows which are written meanwhile.
+#[must_use]
+pub fn delta_name(change: i64) -> Name {
+    name(change, "delta")
+}
+
 /// Whether the change gives what it has such a name.
 #[must_use]
 pub fn belongs_to(change: i64, object: &Name) -> bool {

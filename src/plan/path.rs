@@ -9,6 +9,15 @@ use crate::schema::{Key, KeyColumn};
 /// The key of a row: one value a key column.
 pub type Position = Vec<Value>;
 
+/// How far a walk has come.
+#[derive(Clone, Copy, Debug)]
+pub enum Upto<'a> {
+    /// To this key.
+    Key(&'a Position),
+    /// Over all rows, those that come yet among them.
+    End,
+}
+
 /// A table and the key that orders its rows.
 #[derive(Clone, Debug)]
 pub struct Path {
@@ -42,7 +51,7 @@ impl Path {
             }),
             Key::None => return None,
         };
-        let head = format!("SELECT {} FROM {}", self.key_columns(), self.table);
+        let head = self.select_keys();
         let mut query = self.stretch(after, None).select(&head, "TRUE");
         query.params.push(Value::Integer(i64::from(size) - 1));
         let offset = query.params.len();
@@ -70,10 +79,46 @@ impl Path {
         Stretch(stretch)
     }
 
-    /// The keys of those rows of the stretch that fulfil the condition.
-    pub(super) fn keys_where(&self, stretch: &Stretch, condition: &str) -> Statement {
-        let head = format!("SELECT {} FROM {}", self.key_columns(), self.table);
-        stretch.select(&head, condition)
+    /// The one row with the key, where it is not behind `upto`.
+    pub(super) fn row(&self, key: &Position, upto: Upto<'_>) -> Stretch {
+        let mut stretch = match upto {
+            Upto::Key(upto) => self.stretch(None, Some(upto)).0,
+            Upto::End => Statement::new(String::new()),
+        };
+        if !stretch.sql.is_empty() {
+            stretch.sql.push_str(" AND ");
+        }
+        let first = stretch.params.len() + 1;
+        let numbered = (first..).zip(self.compared());
+        let equal: Vec<String> = numbered
+            .map(|(number, column)| format!("{column} = ?{number}"))
+            .collect();
+        stretch.sql.push_str(&equal.join(" AND "));
+        stretch.params.extend(key.iter().cloned());
+        Stretch(stretch)
+    }
+
+    /// The columns of the key, each as the key compares it.
+    pub(super) fn compared(&self) -> Vec<String> {
+        match &self.key {
+            Key::Rowid { name, .. } => vec![name.to_string()],
+            Key::Columns(columns) => columns.iter().map(compared).collect(),
+            Key::None => Vec::new(),
+        }
+    }
+
+    /// The names of the columns of the key.
+    pub(super) fn key_names(&self) -> Vec<&Name> {
+        match &self.key {
+            Key::Rowid { name, .. } => vec![name],
+            Key::Columns(columns) => columns.iter().map(|column| &column.name).collect(),
+            Key::None => Vec::new(),
+        }
+    }
+
+    /// A query for the keys, before its WHERE.
+    pub(super) fn select_keys(&self) -> String {
+        format!("SELECT {} FROM {}", self.key_columns(), self.table)
     }
 
     /// What tells a row from the others, as the columns of a query.

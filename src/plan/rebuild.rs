@@ -15,7 +15,7 @@ use crate::name::Name;
 use crate::schema::{Key, Schema, Table, Target};
 
 use super::ours::without_ours_of;
-use super::path::Stretch;
+use super::path::{Path, Stretch};
 use super::{Expect, Outcome, Stage, Step, Transaction, schema_rows};
 
 /// What is rebuilt, and into what.
@@ -25,6 +25,8 @@ pub(super) struct Rebuild<'a> {
     pub(super) change: i64,
     /// The schema today.
     pub(super) live: &'a Schema,
+    /// The new column of the change.
+    pub(super) new: &'a Name,
     /// The table today.
     pub(super) table: &'a Table,
     /// The schema afterwards.
@@ -40,9 +42,11 @@ impl Rebuild<'_> {
     pub(super) fn stage(&self, purpose: &str, before: Vec<Step>, records: Vec<Step>) -> Stage {
         let mut steps = before;
         steps.push(self.make_shadow());
-        steps.push(self.copy(&Stretch::all()));
+        steps.push(self.copying().copy(&Stretch::all()));
         steps.push(self.count());
+        steps.push(schema_rows::open());
         steps.extend(self.exchange());
+        steps.push(schema_rows::close());
         steps.push(Step::run(
             "the old content goes",
             Statement::new(format!("DROP TABLE {}", self.target.shadow.name)),
@@ -64,7 +68,7 @@ impl Rebuild<'_> {
     pub(super) fn outcome(&self, is_rebuilt: bool) -> Outcome {
         Outcome {
             schema: without_ours_of(self.target.schema.clone(), self.change),
-            table: self.target.table.clone(),
+            table: Some(self.target.table.clone()),
             is_rebuilt,
         }
     }
@@ -77,47 +81,35 @@ impl Rebuild<'_> {
         )
     }
 
-    /// Copies the rows of a stretch of the live table.
-    pub(super) fn copy(&self, stretch: &Stretch) -> Step {
-        let mut order = String::new();
-        let (mut columns, mut values) = self.columns();
-        if let Key::Rowid { name, hidden } = &self.table.key {
-            if *hidden {
-                columns.insert(0, self.rowid().to_string());
-                values.insert(0, name.to_string());
-            }
-            order = format!(" ORDER BY {name}");
-        }
-        let head = format!(
-            "INSERT OR ABORT INTO {} ({}) SELECT {} FROM {}",
-            self.target.shadow.name,
-            columns.join(", "),
-            values.join(", "),
-            self.table.name
-        );
-        let mut statement = stretch.select(&head, "TRUE");
-        statement.sql.push_str(&order);
-        Step::run("every row, with its rowid", statement)
-    }
-
-    /// The columns of the shadow, and for each the expression over the live table that has its values.
-    pub(super) fn columns(&self) -> (Vec<String>, Vec<String>) {
-        let columns = &self.target.shadow.columns;
+    /// The copying of rows.
+    pub(super) fn copying(&self) -> Copying {
+        let shadow = &self.target.shadow;
         let value = |column: &Name| match &self.computed {
             Some((computed, value)) if computed == column => value.clone(),
             _ => column.to_string(),
         };
-        (
-            columns.iter().map(Name::to_string).collect(),
-            columns.iter().map(value).collect(),
-        )
-    }
-
-    /// The name of the shadow's rowid.
-    fn rowid(&self) -> &Name {
-        match &self.target.shadow.key {
-            Key::Rowid { name, .. } => name,
-            Key::Columns(_) | Key::None => &self.target.shadow.name,
+        let mut columns: Vec<String> = shadow.columns.iter().map(Name::to_string).collect();
+        let mut values: Vec<String> = shadow.columns.iter().map(value).collect();
+        if let (
+            Key::Rowid {
+                name: here,
+                hidden: true,
+            },
+            Key::Rowid { name: there, .. },
+        ) = (&self.table.key, &shadow.key)
+        {
+            columns.insert(0, there.to_string());
+            values.insert(0, here.to_string());
+        }
+        let path = |table: &Name, key: &Key| Path {
+            table: table.clone(),
+            key: key.clone(),
+        };
+        Copying {
+            live: path(&self.table.name, &self.table.key),
+            shadow: path(&shadow.name, &shadow.key),
+            columns,
+            values,
         }
     }
 
@@ -132,14 +124,10 @@ impl Rebuild<'_> {
         )
     }
 
-    /// The exchange of the two, and the texts of everything that the change has renamed.
+    /// The exchange of the two, and the texts of everything that the change has renamed, while these rows are open.
     pub(super) fn exchange(&self) -> Vec<Step> {
-        let mut steps = vec![
-            schema_rows::open(),
-            exchange_roots(&self.table.name, &self.target.shadow.name),
-        ];
+        let mut steps = vec![exchange_roots(&self.table.name, &self.target.shadow.name)];
         steps.extend(schema_rows::texts(self.live, &self.target.schema));
-        steps.push(schema_rows::close());
         steps
     }
 
@@ -152,6 +140,47 @@ impl Rebuild<'_> {
             ),
             Step::run("and for the page cache again", Memory::Cache.allot()),
         ]
+    }
+}
+
+/// Copying rows of the live table into the shadow.
+#[derive(Clone, Debug)]
+pub(super) struct Copying {
+    /// The live table.
+    pub(super) live: Path,
+    /// The shadow, under whose key a row is found there.
+    pub(super) shadow: Path,
+    /// The columns of the shadow, a hidden rowid among them.
+    pub(super) columns: Vec<String>,
+    /// The values of each, over the live table.
+    pub(super) values: Vec<String>,
+}
+
+impl Copying {
+    /// Copies the rows of a stretch of the live table.
+    pub(super) fn copy(&self, stretch: &Stretch) -> Step {
+        let head = format!(
+            "INSERT OR ABORT INTO {} ({}) SELECT {} FROM {}",
+            self.shadow.table,
+            self.columns.join(", "),
+            self.values.join(", "),
+            self.live.table
+        );
+        let mut statement = stretch.select(&head, "TRUE");
+        if let Key::Rowid { name, .. } = &self.live.key {
+            let order = format!(" ORDER BY {name}");
+            statement.sql.push_str(&order);
+        }
+        Step::run("every row, with its rowid", statement)
+    }
+
+    /// Removes the rows of a stretch of the shadow.
+    pub(super) fn remove(&self, stretch: &Stretch) -> Step {
+        let head = format!("DELETE FROM {}", self.shadow.table);
+        Step::run(
+            "what an earlier copy left there",
+            stretch.select(&head, "TRUE"),
+        )
     }
 }
 

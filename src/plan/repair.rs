@@ -4,7 +4,7 @@ use crate::database::{ForeignKeys, Statement};
 use crate::request::Winner;
 use crate::schema::{Kind, Object, Schema, Table};
 
-use super::backfill::Walk;
+use super::backfill::Backfill;
 use super::{Agreement, Outcome, Plan, Stage, Step, Transaction};
 
 /// What is to be mended of a change.
@@ -38,7 +38,9 @@ pub fn repair(repair: Repair<'_>) -> Plan {
         stages.push(repair.trigger_stage());
     }
     if let Some(walked) = repair.walked {
-        stages.push(Stage::Batches(Box::new(Walk::new(agreement, winner, None))));
+        stages.push(Stage::Batches(Box::new(
+            Backfill::new(agreement, winner, None).walk(),
+        )));
         stages.push(Stage::Once(Transaction {
             purpose: "the walk is over".to_owned(),
             foreign_keys: ForeignKeys::On,
@@ -75,7 +77,7 @@ impl Repair<'_> {
             steps: dropped.chain(made).collect(),
             outcome: Some(Outcome {
                 schema: schema.with_ours(self.triggers.to_vec()),
-                table: self.table.clone(),
+                table: Some(self.table.clone()),
                 is_rebuilt: false,
             }),
         })

@@ -3,7 +3,8 @@
 use rusqlite::types::Value;
 
 use crate::database::Statement;
-use crate::schema::{Object, Schema};
+use crate::name::Name;
+use crate::schema::{Kind, Object, Schema};
 
 use super::{Expect, Step};
 
@@ -46,16 +47,22 @@ pub(super) fn texts(live: &Schema, target: &Schema) -> Vec<Step> {
             .is_some_and(|before| before.sql != object.sql)
     });
     let step = |object: &Object| {
-        let sql = object.sql.clone().map_or(Value::Null, Value::Text);
-        let (kind, name) = (object.kind.to_string(), object.name.as_str().to_owned());
-        Step::expecting(
-            format!("{} as rehearsed", object.spoken()),
-            Statement::with(
-                "UPDATE sqlite_schema SET sql = ?1 WHERE type = ?2 AND name = ?3",
-                [sql, Value::Text(kind), Value::Text(name)],
-            ),
-            Expect::Changes(1),
-        )
+        let why = format!("{} as rehearsed", object.spoken());
+        text(object.kind, &object.name, object.sql.clone(), why)
     };
     changed.map(step).collect()
+}
+
+/// The text of one object.
+pub(super) fn text(kind: Kind, name: &Name, sql: Option<String>, why: impl Into<String>) -> Step {
+    let sql = sql.map_or(Value::Null, Value::Text);
+    let (kind, name) = (kind.to_string(), name.as_str().to_owned());
+    Step::expecting(
+        why,
+        Statement::with(
+            "UPDATE sqlite_schema SET sql = ?1 WHERE type = ?2 AND name = ?3",
+            [sql, Value::Text(kind), Value::Text(name)],
+        ),
+        Expect::Changes(1),
+    )
 }

@@ -7,6 +7,7 @@ mod replica;
 mod stand_in;
 mod table;
 mod text;
+mod unique;
 mod usage;
 
 use std::fmt;
@@ -22,7 +23,8 @@ pub use rehearsal::{
     add_column, alterations_since, altered, check_conflicts, check_expression, default_of,
     index_twins, remove_new, rename_old, replace_old, synced, text_under, text_without, typed,
 };
-pub use table::{Column, Key, KeyColumn, Table};
+pub use table::{Column, FoundTable, Key, KeyColumn, Table};
+pub use unique::Unique;
 
 /// What kind of thing a schema row describes.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]

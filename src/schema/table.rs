@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use crate::error::{Error, Result};
 use crate::name::Name;
@@ -40,13 +40,13 @@ pub struct Column {
 
 /// A unique, not unique, partial or expression index, described to the last column.
 #[derive(Clone, Debug, Eq, PartialEq)]
-struct Index {
-    name: Name,
-    unique: bool,
-    origin: String,
+pub(super) struct Index {
+    pub(super) name: Name,
+    pub(super) unique: bool,
+    pub(super) origin: String,
     partial: bool,
     /// Name or none for an expression, descending, collation; the key columns alone.
-    columns: Vec<(Option<Name>, bool, String)>,
+    pub(super) columns: Vec<(Option<Name>, bool, String)>,
 }
 
 /// One column of a foreign key from this table.
@@ -85,6 +85,33 @@ pub struct KeyColumn {
     pub collation: Option<Name>,
     /// Whether the key runs downwards.
     pub descending: bool,
+}
+
+/// A table of changeover's own, as it is found in the file.
+#[derive(Clone, Debug)]
+pub struct FoundTable {
+    /// Its name.
+    pub name: Name,
+    /// Its text.
+    pub text: String,
+    /// How its rows are found.
+    pub key: Key,
+}
+
+impl FoundTable {
+    /// Looks for it.
+    pub fn look_for(connection: &Connection, name: &Name) -> Result<Option<Self>> {
+        let text = connection
+            .prepare_cached(
+                "SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?1",
+            )?
+            .query_row([name], |row| row.get(0))
+            .optional()?;
+        let Some(text) = text else { return Ok(None) };
+        let key = Table::describe(connection, name)?.key;
+        let name = name.clone();
+        Ok(Some(Self { name, text, key }))
+    }
 }
 
 /// An ordinary table.
@@ -140,9 +167,26 @@ impl Table {
             "virtual" => return refuse("a virtual table"),
             _ => return refuse("part of a virtual table"),
         }
+        Self::describe_as(connection, name, without_rowid, strict)
+    }
+
+    /// Describes a table that is known to be an ordinary one.
+    fn describe(connection: &Connection, name: &Name) -> Result<Self> {
+        let (without_rowid, strict) = connection
+            .prepare_cached("SELECT wr, strict FROM pragma_table_list(?1) WHERE schema = 'main'")?
+            .query_row([name], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Self::describe_as(connection, name.clone(), without_rowid, strict)
+    }
+
+    fn describe_as(
+        connection: &Connection,
+        name: Name,
+        without_rowid: bool,
+        strict: bool,
+    ) -> Result<Self> {
         let mut read = Self {
             columns: columns(connection, &name)?,
-            indexes: indexes(connection, &name)?,
+            indexes: indexes(connection, &name, |index| !index.is_ours())?,
             references: references(connection, &name)?,
             key: Key::None,
             name,
@@ -379,7 +423,12 @@ pub(super) fn columns(connection: &Connection, table: &Name) -> Result<Vec<Colum
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-fn indexes(connection: &Connection, table: &Name) -> Result<Vec<Index>> {
+/// The indexes whose names are wanted, in SQLite's order.
+pub(super) fn indexes(
+    connection: &Connection,
+    table: &Name,
+    is_wanted: impl Fn(&Name) -> bool,
+) -> Result<Vec<Index>> {
     let mut list = connection.prepare_cached(
         "SELECT name, \"unique\", origin, partial FROM pragma_index_list(?1, 'main') ORDER BY seq",
     )?;
@@ -396,7 +445,7 @@ fn indexes(connection: &Connection, table: &Name) -> Result<Vec<Index>> {
         })
     })?;
     let mut indexes = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-    indexes.retain(|index| !index.name.is_ours());
+    indexes.retain(|index| is_wanted(&index.name));
     for index in &mut indexes {
         index.columns = columns
             .query_map([&index.name], |row| {

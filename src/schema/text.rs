@@ -113,6 +113,46 @@ fn definitions(list: &str) -> Vec<String> {
     parts
 }
 
+/// What the text of an index lists, each without its direction, and the condition of a partial one.
+pub(super) fn index_terms(index: &str) -> (Vec<String>, Option<&str>) {
+    let mut scanner = Scanner::new(Tokenizer::new());
+    let (mut depth, mut list, mut condition) = (0_usize, 0..0, None);
+    while let Ok((start, Some((_, kind)), end)) = scanner.scan(index.as_bytes()) {
+        match kind {
+            TokenType::TK_LP => {
+                depth += 1;
+                if list.start == 0 {
+                    list = end..index.len();
+                }
+            }
+            TokenType::TK_RP => {
+                depth = depth.saturating_sub(1);
+                if depth == 0 && list.end == index.len() {
+                    list.end = start;
+                }
+            }
+            TokenType::TK_WHERE if depth == 0 => condition = Some(end),
+            _ => {}
+        }
+    }
+    let terms = definitions(&index[list]);
+    let terms = terms.iter().map(|it| without_direction(it)).collect();
+    (terms, condition.map(|from| index[from..].trim()))
+}
+
+/// The term of an index without ASC or DESC at its end.
+fn without_direction(term: &str) -> String {
+    let mut scanner = Scanner::new(Tokenizer::new());
+    let mut end_before_direction = term.len();
+    while let Ok((start, Some((_, kind)), end)) = scanner.scan(term.as_bytes()) {
+        end_before_direction = match kind {
+            TokenType::TK_ASC | TokenType::TK_DESC => start,
+            _ => end,
+        };
+    }
+    term[..end_before_direction].trim().to_owned()
+}
+
 /// The text with other words in some of its ranges, which are in order.
 pub(super) fn spliced(text: &str, splices: &[(Range<usize>, String)]) -> String {
     let (mut out, mut at) = (String::new(), 0);
@@ -239,6 +279,18 @@ mod tests {
         assert!(says(sql, &"A B".into()) && says(sql, &"x\"y".into()));
         assert!(!says(sql, &"z".into()) && !says(sql, &"a".into()));
         assert!(calls(sql, &"series".into()) && !calls(sql, &"v".into()));
+    }
+
+    #[test]
+    fn terms_of_an_index_have_no_direction() {
+        let index = "CREATE UNIQUE INDEX \"i (\" ON t(a DESC, lower(b, ',') COLLATE nocase ASC, [c desc]) WHERE a IN (1)";
+        let (terms, condition) = index_terms(index);
+        assert_eq!(terms, ["a", "lower(b, ',') COLLATE nocase", "[c desc]"]);
+        assert_eq!(condition, Some("a IN (1)"));
+        assert_eq!(
+            index_terms("CREATE INDEX i ON t(a)"),
+            (vec!["a".to_owned()], None)
+        );
     }
 
     #[test]

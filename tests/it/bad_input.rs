@@ -1416,7 +1416,7 @@ fn ledger_of_a_newer_format_is_refused_by_every_command() {
     words(&db, "expand users full_name").done();
     execute(
         &db,
-        "UPDATE _changeover_ledger_format SET version = 99 WHERE version = 2",
+        "UPDATE _changeover_ledger_format SET version = 99 WHERE version = 3",
     );
     let lines = [
         "status",
@@ -1432,7 +1432,7 @@ fn ledger_of_a_newer_format_is_refused_by_every_command() {
             line,
             3,
             10,
-            "the ledger in the file is of format 99, this changeover knows up to 2",
+            "the ledger in the file is of format 99, this changeover knows up to 3",
         );
     }
     let replies = unchanged(&db, || {

@@ -92,7 +92,7 @@ impl Twins {
     fn columns(&self) -> &'static [&'static str] {
         match self.state() {
             None | Some(State::Expanded | State::Migrating | State::Aborted) => &["name"],
-            Some(State::Migrated) => &["name", "full_name"],
+            Some(State::Migrated | State::Contracting | State::Aborting) => &["name", "full_name"],
             Some(State::Contracted) => &["full_name"],
         }
     }

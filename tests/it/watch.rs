@@ -251,7 +251,7 @@ fn signal_rolls_a_long_transaction_back() {
     let db = expanded(&folder, 400_000);
     words(&db, "migrate-data name full_name").done();
     let before = applications_part(&db);
-    let child = start(on(&db).args(["contract", "users", "name"]));
+    let child = start(on(&db).args(["contract", "users", "name", "--online", "never"]));
     let application = rusqlite::Connection::open(&db).unwrap();
     application.busy_timeout(std::time::Duration::ZERO).unwrap();
     poll("the rebuild", || {

@@ -4,7 +4,7 @@ use crate::error::Result;
 use crate::name::Name;
 
 use super::super::replica::Replica;
-use super::super::{Column, Key, KeyColumn, Table};
+use super::super::{Column, Key, KeyColumn, Schema, Table};
 
 /// A table with the columns of another, as far as these say how rows are stored and found.
 ///
@@ -20,6 +20,18 @@ pub struct Shadow {
     pub key: Key,
     /// Its columns, in order.
     pub columns: Vec<Name>,
+}
+
+impl Shadow {
+    /// The text that a table has where it holds the rows of one that stands in the file today, whatever these hold.
+    pub fn text_for(live: &Schema, table: &Table, name: &Name) -> Result<String> {
+        let replica = Replica::of(&live.only_with_indexes(&table.name))?;
+        let mut bare = table.clone();
+        for column in &mut bare.columns {
+            column.not_null = false;
+        }
+        Ok(Self::of(&replica, &bare, name)?.text)
+    }
 }
 
 /// The name of a table on the replica, made to be looked at.

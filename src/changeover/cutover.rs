@@ -1,0 +1,106 @@
+//! The end of an online rebuild: the rows that applications wrote meanwhile brought up to date, and the cutover.
+
+use rusqlite::Connection;
+use rusqlite::types::Value;
+
+use crate::database::{Durability, ForeignKeys, Turns, schema_version};
+use crate::error::Result;
+use crate::event::Event;
+use crate::ledger;
+use crate::plan::{Cutover, Delta, Entry, Upto};
+
+use super::run::{Execution, Ran, expect_outcome, is_fresh, lease_is_held, perform_all, tell};
+
+/// As many rows are copied in one stretch in the time that one takes which is brought up to date by itself.
+const ROWS_AN_ENTRY: u32 = 8;
+
+impl Execution<'_> {
+    /// Empties the delta in turns, until one turn has time for what is left and for the transaction behind it.
+    pub(super) fn cut_over(&mut self, cutover: &Cutover) -> Result<Ran> {
+        let Cutover { delta, transaction } = cutover;
+        let mut turns = Turns::new(self.database, self.options.batch_rows)?;
+        loop {
+            let rows = turns.rows()?;
+            let (version, schema, change) = (self.version, &self.schema, self.planned.change);
+            let lease = &mut self.lease;
+            let taken = turns.take(transaction.foreign_keys, self.observer, |connection| {
+                if !is_fresh(version, schema, connection)?
+                    || is_renumbered(delta, change, connection)?
+                    || !lease_is_held(lease)?
+                {
+                    return Ok(None);
+                }
+                if !drain(delta, rows, Some(Upto::End), connection)? {
+                    return Ok(Some(false));
+                }
+                perform_all(&transaction.steps, connection)?;
+                if let Some(outcome) = &transaction.outcome {
+                    expect_outcome(outcome, connection)?;
+                }
+                Ok(Some(true))
+            })?;
+            match taken {
+                None => return Ok(Ran::Stale),
+                Some(false) => {}
+                Some(true) => break,
+            }
+        }
+        self.version = ledger::version(self.database.connection())?;
+        if let Some(outcome) = &transaction.outcome {
+            self.schema = outcome.schema.clone();
+        }
+        let held = turns.holds().max;
+        drop(turns);
+        self.flush()?;
+        tell(self.observer, &Event::CutOver { held })?;
+        Ok(Ran::Done)
+    }
+
+    /// Has the disk take what is committed, which the cutover did not wait for under the lock.
+    fn flush(&mut self) -> Result<()> {
+        let lease = &mut self.lease;
+        self.database
+            .write(ForeignKeys::Off, Durability::AtOnce, |_| {
+                lease_is_held(lease).map(drop)
+            })
+    }
+}
+
+/// Brings the rows up to date that stand in the delta, as many as there is time for where a stretch of so many rows
+/// could be copied. Returns whether none are left.
+pub(super) fn drain(
+    delta: &Delta,
+    rows: u32,
+    upto: Option<Upto<'_>>,
+    connection: &Connection,
+) -> Result<bool> {
+    let most = (rows / ROWS_AN_ENTRY).max(1);
+    let entries = entries(delta, most + 1, connection)?;
+    let is_all = entries.len() <= most as usize;
+    let taken = &entries[..entries.len().min(most as usize)];
+    for (_, key) in taken {
+        perform_all(&delta.refresh(key, upto), connection)?;
+    }
+    if let Some((last, _)) = taken.last() {
+        perform_all(&[delta.forget(*last)], connection)?;
+    }
+    Ok(is_all)
+}
+
+fn entries(delta: &Delta, most: u32, connection: &Connection) -> Result<Vec<Entry>> {
+    let query = delta.entries(most);
+    let mut statement = connection.prepare_cached(&query.sql)?;
+    let width = statement.column_count();
+    let entries = statement.query_map(rusqlite::params_from_iter(&query.params), |row| {
+        let key = (1..width).map(|at| row.get::<_, Value>(at));
+        Ok((row.get(0)?, key.collect::<rusqlite::Result<_>>()?))
+    })?;
+    Ok(entries.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Whether the rows may stand under other rowids than those that they were copied under: VACUUM gives new ones, where
+/// no column shows them.
+pub(super) fn is_renumbered(delta: &Delta, change: i64, connection: &Connection) -> Result<bool> {
+    Ok(delta.is_by_hidden_rowid()
+        && ledger::rebuilt_under(connection, change)? != Some(schema_version(connection)?))
+}

@@ -1,0 +1,205 @@
+//! At once or online: how long a rebuild would hold the write lock, and what it needs.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use crate::database::schema_version;
+use crate::error::{Error, Result};
+use crate::ledger::{self, Change, Ledger};
+use crate::phase::{Phase, State};
+use crate::plan::{self, Leftovers, Online, Plan, Way};
+use crate::schema::{FoundTable, Key, Shadow, Table, Target, Unique};
+
+use super::{Asked, View};
+
+/// What one transaction takes for each row, and for each page that they fill: measured, and rounded up.
+const ROW: Duration = Duration::from_nanos(400);
+const PAGE: Duration = Duration::from_micros(12);
+
+/// How far the write-ahead log grows meanwhile, in bytes.
+const LOG: u64 = 32 << 20;
+
+/// Whether a table is rebuilt in one transaction or in many.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Rebuilds {
+    /// In one, where that holds the write lock no longer than allowed.
+    #[default]
+    Auto,
+    /// In many.
+    Online,
+    /// In one.
+    AtOnce,
+}
+
+/// A rebuild that could be done online.
+pub(super) struct Wanted<'a> {
+    pub(super) change: &'a Change,
+    pub(super) table: &'a Table,
+    pub(super) target: &'a Target,
+    pub(super) phase: Phase,
+    /// Why it can be done in one transaction alone, if so.
+    pub(super) obstacle: Option<&'a str>,
+}
+
+impl View<'_> {
+    /// How to do it, and what there is to say of that.
+    ///
+    /// Fails with [`Error::NotSupported`] where it shall be done online and cannot, and with [`Error::NoRoom`] where the
+    /// disk has no room for it.
+    pub(super) fn way(&self, wanted: &Wanted<'_>) -> Result<(Way, Option<String>)> {
+        let Wanted { change, table, .. } = *wanted;
+        let found = self.leftovers(change)?;
+        let is_begun = matches!(change.state, State::Contracting | State::Aborting);
+        let hold = estimate(self.connection, table, self.options.max_hold)?;
+        let is_long = hold.is_none();
+        let is_online = match self.options.rebuilds {
+            Rebuilds::Online => true,
+            Rebuilds::Auto => is_begun || is_long,
+            Rebuilds::AtOnce => false,
+        };
+        if !is_online {
+            return Ok((Way::AtOnce(found), None));
+        }
+        let name = table.name.as_str();
+        if let Some(obstacle) = wanted.obstacle() {
+            if self.options.rebuilds == Rebuilds::Online {
+                return Err(Error::NotSupported(format!(
+                    "table `{name}` cannot be rebuilt online: {obstacle}"
+                )));
+            }
+            let said = format!(
+                "`{name}` is rebuilt in one transaction, during which nobody else can write, although that is long: {obstacle}"
+            );
+            return Ok((Way::AtOnce(found), Some(said)));
+        }
+        let room = if found.shadow.is_some() {
+            None
+        } else {
+            Some(self.room(table)?)
+        };
+        let is_stale = matches!(table.key, Key::Rowid { hidden: true, .. })
+            && ledger_knows(self.connection, change)? != Some(schema_version(self.connection)?);
+        let online = Online {
+            uniques: Unique::of(self.connection, table)?,
+            found,
+            is_stale,
+            text_after: Shadow::text_for(&self.schema, table, &plan::shadow_name(change.id))?,
+            begun: Ledger::rebuilding(change, wanted.phase),
+        };
+        let said = format!(
+            "`{name}` is rebuilt online, in transactions of a few milliseconds{}{}; its indexes stay as they are",
+            if is_long {
+                format!(
+                    ": in one it would hold the write lock for more than {:?}",
+                    self.options.max_hold
+                )
+            } else {
+                String::new()
+            },
+            room.map(|it| format!(
+                "; meanwhile that takes up to {} MiB of the disk",
+                it.div_ceil(1 << 20)
+            ))
+            .unwrap_or_default()
+        );
+        Ok((Way::Online(Box::new(online)), Some(said)))
+    }
+
+    /// What a rebuild of the change has left in the file.
+    pub(super) fn leftovers(&self, change: &Change) -> Result<Leftovers> {
+        let look_for = |name| FoundTable::look_for(self.connection, &name);
+        Ok(Leftovers {
+            shadow: look_for(plan::shadow_name(change.id))?,
+            delta: look_for(plan::delta_name(change.id))?,
+        })
+    }
+
+    /// What removes the old content that a rebuild has left, whose phase is done.
+    pub(super) fn cleaning(&self, change: i64) -> Result<Option<Asked>> {
+        let mut changes = self.ledger.changes.iter();
+        let ended = changes.find(|it| it.id == change && !it.state.is_open());
+        let Some(change) = ended else { return Ok(None) };
+        let ours = self.schema.ours.iter();
+        let ours = ours.filter(|it| plan::belongs_to(change.id, &it.name));
+        let ours: Vec<_> = ours.cloned().collect();
+        let left = self.leftovers(change)?;
+        if left.is_empty() && ours.is_empty() {
+            return Ok(None);
+        }
+        let plan = Plan {
+            phase: None,
+            table: change.table.clone(),
+            warnings: Vec::new(),
+            stages: left.remove(&self.schema, &ours),
+        };
+        Ok(Some(self.planned(plan, change.id)))
+    }
+
+    /// The bytes that the rows need once more; an error where the disk does not have them.
+    fn room(&self, table: &Table) -> Result<u64> {
+        let pragma = |name| {
+            let value = self
+                .connection
+                .pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+            value.map(i64::unsigned_abs)
+        };
+        let size: i64 = self.connection.query_row(
+            "SELECT coalesce(sum(pgsize), 0) FROM dbstat WHERE name = ?1 AND aggregate = TRUE",
+            [&table.name],
+            |row| row.get(0),
+        )?;
+        let reusable = pragma("freelist_count")? * pragma("page_size")?;
+        let needed = size.unsigned_abs().saturating_sub(reusable) + LOG;
+        let Some(file) = self.connection.path() else {
+            return Ok(needed);
+        };
+        let folder = Path::new(file).parent().unwrap_or(Path::new("."));
+        let free = fs4::available_space(folder)?;
+        if free < needed {
+            return Err(Error::NoRoom {
+                table: table.name.clone(),
+                needed,
+                free,
+            });
+        }
+        Ok(needed)
+    }
+}
+
+impl Wanted<'_> {
+    fn obstacle(&self) -> Option<&str> {
+        if self.table.key == Key::None {
+            return Some("three of its columns have the names by which rowids are found");
+        }
+        if !self.target.keeps_indexes {
+            return Some("an index of the new column compares otherwise than it will then");
+        }
+        self.obstacle
+    }
+}
+
+/// SQLite's number of the schema under which rows were copied, where the ledger can know it.
+fn ledger_knows(connection: &Connection, change: &Change) -> Result<Option<i64>> {
+    match change.state {
+        State::Contracting | State::Aborting => ledger::rebuilt_under(connection, change.id),
+        _ => Ok(None),
+    }
+}
+
+/// About how long a rebuild in one transaction takes; none where that is longer than `most`, for which no more of the table
+/// is looked at than tells it.
+fn estimate(connection: &Connection, table: &Table, most: Duration) -> Result<Option<Duration>> {
+    let mut statement = connection
+        .prepare_cached("SELECT ncell FROM dbstat WHERE name = ?1 AND pagetype = 'leaf'")?;
+    let mut pages = statement.query([&table.name])?;
+    let mut hold = Duration::ZERO;
+    while let Some(page) = pages.next()? {
+        hold += PAGE + ROW * page.get::<_, u32>(0)?;
+        if hold > most {
+            return Ok(None);
+        }
+    }
+    Ok(Some(hold))
+}

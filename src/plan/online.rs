@@ -1,0 +1,370 @@
+//! The online rebuild: the same rebuild in many short transactions, while applications go on writing.
+//!
+//! The shadow and the delta come first, then the copy in batches with the delta beside it, a comparison of the two
+//! tables, and the cutover: one short transaction that brings the last rows up to date and exchanges the two. What the
+//! shadow holds then is removed in batches too.
+
+use crate::database::{ForeignKeys, Statement};
+use crate::name::Name;
+use crate::schema::{FoundTable, Kind, Object, Schema, Unique};
+
+use super::agreement::other;
+use super::delta::{Delta, notes};
+use super::ours::belongs_to;
+use super::path::Path;
+use super::rebuild::{Copying, Rebuild};
+use super::walk::{Sweep, Walk, Work};
+use super::{Expect, Outcome, Stage, Step, Transaction, schema_rows};
+
+/// How a table is rebuilt.
+#[derive(Debug)]
+pub enum Way {
+    /// In one transaction, once these are gone.
+    AtOnce(Leftovers),
+    /// In many.
+    Online(Box<Online>),
+}
+
+/// What an online rebuild has to know besides what is rebuilt.
+#[derive(Debug)]
+pub struct Online {
+    /// The unique keys of the live table.
+    pub uniques: Vec<Unique>,
+    /// What an earlier rebuild has left in the file.
+    pub found: Leftovers,
+    /// Whether that cannot be relied on, as rows may stand under other rowids since.
+    pub is_stale: bool,
+    /// The text of the shadow once it holds the old content.
+    pub text_after: String,
+    /// The ledger's part in the beginning.
+    pub begun: Vec<Step>,
+}
+
+/// What an online rebuild leaves in the file when it is stopped.
+#[derive(Clone, Debug, Default)]
+pub struct Leftovers {
+    /// The shadow.
+    pub shadow: Option<FoundTable>,
+    /// The delta.
+    pub delta: Option<FoundTable>,
+}
+
+/// The end of an online rebuild: the last rows of the delta, and the transaction that they are part of.
+#[derive(Debug)]
+pub struct Cutover {
+    /// The delta.
+    pub delta: Delta,
+    /// What follows once it is empty.
+    pub transaction: Transaction,
+}
+
+impl Leftovers {
+    /// Whether there is nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.shadow.is_none() && self.delta.is_none()
+    }
+
+    /// Removes what is there, in batches and in the end; `ours` are triggers and indexes of the change that go first.
+    #[must_use]
+    pub fn remove(&self, live: &Schema, ours: &[Object]) -> Vec<Stage> {
+        let mut stages = Vec::new();
+        let mut schema = live.clone();
+        let drop = |kind: Kind, name: &Name| {
+            let kind = kind.as_str().to_uppercase();
+            Statement::new(format!("DROP {kind} {name}"))
+        };
+        // An index goes by itself, as the larger ones take a while.
+        let (triggers, indexes): (Vec<&Object>, Vec<&Object>) =
+            ours.iter().partition(|it| it.kind == Kind::Trigger);
+        let mut first: Vec<Step> = Vec::new();
+        for object in &triggers {
+            let why = format!("{} is not needed any more", object.spoken());
+            first.push(Step::run(why, drop(object.kind, &object.name)));
+        }
+        if let Some(delta) = &self.delta {
+            first.push(Step::run(
+                "nor is the delta",
+                drop(Kind::Table, &delta.name),
+            ));
+        }
+        if !first.is_empty() {
+            schema = schema.without_ours(|it| triggers.contains(&it));
+            stages.push(once("nobody notes rows any more", first, &schema));
+        }
+        for index in indexes {
+            let why = format!("{} is not needed any more", index.spoken());
+            schema = schema.without_ours(|it| it == index);
+            let steps = vec![Step::run(why, drop(index.kind, &index.name))];
+            stages.push(once("an index of the change goes", steps, &schema));
+        }
+        if let Some(shadow) = &self.shadow {
+            stages.push(Stage::Batches(Box::new(removal(shadow))));
+            let gone = Step::run("and the empty table", drop(Kind::Table, &shadow.name));
+            stages.push(once("the rest of it goes", vec![gone], &schema));
+        }
+        stages
+    }
+}
+
+/// Removes the rows of a table, as many at once as the lock may be held for.
+fn removal(table: &FoundTable) -> Walk {
+    Walk {
+        purpose: "remove the old content in batches".to_owned(),
+        foreign_keys: ForeignKeys::Off,
+        path: Path {
+            table: table.name.clone(),
+            key: table.key.clone(),
+        },
+        left: Vec::new(),
+        delta: None,
+        keeps_cursor: false,
+        work: Work::Remove,
+    }
+}
+
+/// Removes what an earlier rebuild has left, and returns the schema that stands then.
+pub(super) fn give_up(left: &Leftovers, live: &Schema, change: i64) -> (Vec<Stage>, Schema) {
+    let ours = live.ours.iter().filter(|it| notes(change, it));
+    let ours: Vec<Object> = ours.cloned().collect();
+    let schema = live.clone().without_ours(|it| ours.contains(it));
+    (left.remove(live, &ours), schema)
+}
+
+fn once(purpose: &str, steps: Vec<Step>, schema: &Schema) -> Stage {
+    Stage::Once(Transaction {
+        purpose: purpose.to_owned(),
+        foreign_keys: ForeignKeys::Off,
+        steps,
+        outcome: Some(Outcome {
+            schema: schema.clone(),
+            table: None,
+            is_rebuilt: false,
+        }),
+    })
+}
+
+impl Rebuild<'_> {
+    /// The stages of the rebuild, which `records` end. First `settling` brings rows to agree; no row may then fulfil what
+    /// `check` looks for.
+    pub(super) fn online(
+        &self,
+        purpose: &str,
+        online: Online,
+        settling: Option<Walk>,
+        check: Option<&Sweep>,
+        records: Vec<Step>,
+    ) -> Vec<Stage> {
+        let copying = self.copying();
+        let delta = Delta::new(
+            self.change,
+            self.table,
+            online.uniques,
+            copying.clone(),
+            check.cloned(),
+        );
+        let triggers = delta.triggers();
+        let is_begun = !online.is_stale
+            && settling.is_none()
+            && online.found.delta.is_some()
+            && online
+                .found
+                .shadow
+                .as_ref()
+                .is_some_and(|it| it.text == self.target.shadow.text)
+            && triggers.iter().all(|it| self.live.ours.contains(it));
+        let mut stages: Vec<Stage> = Vec::new();
+        let mut schema = self.live.clone();
+        if !is_begun {
+            let mut left = self.ours(|it| notes(self.change, it));
+            left.extend(self.ours(|it| it.kind == Kind::Index && !self.stays(it)));
+            stages.extend(online.found.remove(self.live, &left));
+            schema = schema
+                .without_ours(|it| left.contains(it))
+                .with_ours(triggers);
+            stages.extend(
+                check
+                    .filter(|_| settling.is_none())
+                    .cloned()
+                    .map(Stage::Sweep),
+            );
+            stages.extend(settling.map(|it| Stage::Batches(Box::new(it))));
+            let mut steps = vec![self.make_shadow()];
+            steps.extend(delta.create());
+            steps.extend(online.begun);
+            stages.push(once(
+                "note from here on which rows are written",
+                steps,
+                &schema,
+            ));
+        }
+        stages.push(Stage::Batches(Box::new(Walk {
+            purpose: "copy the rows in batches, and those again that are written meanwhile"
+                .to_owned(),
+            foreign_keys: ForeignKeys::Off,
+            path: copying.live.clone(),
+            left: vec![copying.unlike(&delta), copying.left_over(&delta)],
+            delta: Some(delta.clone()),
+            keeps_cursor: true,
+            work: Work::Copy(copying),
+        })));
+        stages.extend(check.cloned().map(Stage::Sweep));
+        let indexes = self.ours(|it| self.stays(it));
+        let after = self.outcome(false);
+        let done = after.schema.with_ours(indexes.clone());
+        stages.push(Stage::Cutover(Box::new(Cutover {
+            transaction: Transaction {
+                purpose: purpose.to_owned(),
+                foreign_keys: ForeignKeys::Off,
+                steps: self.cutover(&delta, &schema, online.text_after, records),
+                outcome: Some(Outcome {
+                    schema: done.clone(),
+                    ..after
+                }),
+            },
+            delta,
+        })));
+        let old = Leftovers {
+            shadow: Some(FoundTable {
+                name: self.target.shadow.name.clone(),
+                text: String::new(),
+                key: self.table.key.clone(),
+            }),
+            delta: None,
+        };
+        stages.extend(old.remove(&done, &indexes));
+        stages
+    }
+
+    /// What the change has on the application's tables, as far as it is wanted.
+    fn ours(&self, is_wanted: impl Fn(&Object) -> bool) -> Vec<Object> {
+        let ours = self.live.ours.iter();
+        let ours = ours.filter(|it| belongs_to(self.change, &it.name) && is_wanted(it));
+        ours.cloned().collect()
+    }
+
+    /// Whether it is an index that the change gave its new column: it takes too long to go in the cutover, and is as good
+    /// for the table as it is then.
+    fn stays(&self, object: &Object) -> bool {
+        object.kind == Kind::Index
+            && belongs_to(self.change, &object.name)
+            && self.target.table.column(self.new).is_some()
+    }
+
+    /// What happens in the cutover, behind the last rows.
+    fn cutover(
+        &self,
+        delta: &Delta,
+        begun: &Schema,
+        text_after: String,
+        records: Vec<Step>,
+    ) -> Vec<Step> {
+        let ours = begun.ours.iter();
+        let ours = ours.filter(|it| belongs_to(self.change, &it.name) && !self.stays(it));
+        let dropped = |object: &Object| {
+            let kind = object.kind.as_str().to_uppercase();
+            Step::run(
+                format!("{} is not needed any more", object.spoken()),
+                Statement::new(format!("DROP {kind} {}", object.name)),
+            )
+        };
+        let mut steps: Vec<Step> = ours.map(dropped).collect();
+        steps.push(Step::run(
+            "nor is the delta, which is empty",
+            Statement::new(format!("DROP TABLE {}", delta.table)),
+        ));
+        steps.push(schema_rows::open());
+        steps.extend(self.exchange());
+        steps.push(schema_rows::text(
+            Kind::Table,
+            &self.target.shadow.name,
+            Some(text_after),
+            "the old content under a text that fits it",
+        ));
+        steps.push(schema_rows::close());
+        steps.extend(records);
+        steps
+    }
+}
+
+impl Copying {
+    /// Finds rows of the live table that the shadow does not hold, or holds otherwise.
+    fn unlike(&self, delta: &Delta) -> Sweep {
+        let keys = self.live.key_names();
+        let numbered = |what: &str, values: &[String]| -> Vec<String> {
+            let values = values.iter().zip(1..);
+            values
+                .map(|(value, at)| format!("{value} AS {what}_{at}"))
+                .collect()
+        };
+        let key_values: Vec<String> = keys.iter().map(ToString::to_string).collect();
+        let mut inner = numbered("key", &key_values);
+        inner.extend(numbered("value", &self.values));
+        let shadow = |column: &str| format!("shadow.{column}");
+        let joined = self.shadow.compared().into_iter().zip(1..);
+        let joined: Vec<String> = joined
+            .map(|(column, at)| format!("{} = live.key_{at}", shadow(&column)))
+            .collect();
+        let unlike = self.columns.iter().zip(1..);
+        let mut unlike: Vec<String> = unlike
+            .map(|(column, at)| other(&shadow(column), &format!("live.value_{at}")))
+            .collect();
+        unlike.extend(
+            self.shadow
+                .key_names()
+                .iter()
+                .map(|it| format!("shadow.{it} IS NULL")),
+        );
+        let live_keys: Vec<String> = (1..=keys.len())
+            .map(|at| format!("live.key_{at}"))
+            .collect();
+        let shown = keys.iter().zip(&live_keys);
+        let shown: Vec<String> = shown
+            .map(|(name, key)| format!("{key} AS {name}"))
+            .collect();
+        Sweep {
+            purpose: "look for rows that the copy does not hold as they are".to_owned(),
+            path: self.live.clone(),
+            head: format!(
+                "SELECT {} FROM (SELECT {} FROM {}",
+                shown.join(", "),
+                inner.join(", "),
+                self.live.table
+            ),
+            condition: "TRUE".to_owned(),
+            tail: format!(
+                ") AS live LEFT JOIN {} AS shadow ON {} WHERE ({}) AND {}",
+                self.shadow.table,
+                joined.join(" AND "),
+                unlike.join(" OR "),
+                delta.lacks(&live_keys)
+            ),
+            expect: Expect::NoRow("the copy does not hold the rows of the table"),
+        }
+    }
+
+    /// Finds rows of the shadow that the live table does not have.
+    fn left_over(&self, delta: &Delta) -> Sweep {
+        let names = self.shadow.key_names();
+        let keys: Vec<String> = names
+            .iter()
+            .map(|it| format!("{}.{it}", self.shadow.table))
+            .collect();
+        let equal = self.live.compared().into_iter().zip(&keys);
+        let equal: Vec<String> = equal
+            .map(|(here, there)| format!("live.{here} = {there}"))
+            .collect();
+        let condition = format!(
+            "NOT EXISTS (SELECT 1 FROM {} AS live WHERE {}) AND {}",
+            self.live.table,
+            equal.join(" AND "),
+            delta.lacks(&keys)
+        );
+        Sweep::new(
+            "look for rows that are in the copy alone",
+            &self.shadow,
+            condition,
+            Expect::NoRow("the copy holds rows that the table does not have"),
+        )
+    }
+}

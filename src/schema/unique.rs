@@ -1,0 +1,108 @@
+//! The unique keys of a table besides the one that finds its rows: by these REPLACE removes other rows than the one that
+//! it writes.
+
+use rusqlite::Connection;
+
+use crate::error::Result;
+use crate::name::Name;
+
+use super::table::indexes;
+use super::{Key, Table, text};
+
+/// A unique index, whoever made it.
+#[derive(Clone, Debug)]
+pub struct Unique {
+    terms: Vec<Term>,
+    /// Of which rows it holds, where it does not hold of all.
+    condition: Option<String>,
+}
+
+/// What rows may not share, all terms together.
+#[derive(Clone, Debug)]
+struct Term {
+    /// The column; none for an expression.
+    column: Option<Name>,
+    /// The column or the expression, as SQL.
+    sql: String,
+    collation: Name,
+    /// What REPLACE puts in the place of a NULL, as SQL.
+    default: Option<String>,
+}
+
+impl Unique {
+    /// The unique keys of the table, changeover's own among them.
+    pub fn of(connection: &Connection, table: &Table) -> Result<Vec<Self>> {
+        let mut indexes = indexes(connection, &table.name, |_| true)?;
+        indexes.retain(|index| index.unique);
+        if let Key::Columns(_) = table.key {
+            indexes.retain(|index| index.origin != "pk");
+        }
+        let unique = |index: super::table::Index| {
+            let sql: Option<String> = connection
+                .prepare_cached(
+                    "SELECT sql FROM main.sqlite_schema WHERE type = 'index' AND name = ?1",
+                )?
+                .query_row([&index.name], |row| row.get(0))?;
+            let (words, condition) = sql.as_deref().map(text::index_terms).unwrap_or_default();
+            let terms = index.columns.into_iter().enumerate();
+            let terms = terms.map(|(at, (column, _, collation))| {
+                let found = column.as_ref().and_then(|name| table.column(name));
+                let default = found
+                    .filter(|it| it.not_null)
+                    .and_then(|it| it.default.clone());
+                let sql = match &column {
+                    Some(name) => name.to_string(),
+                    None => words.get(at).cloned().unwrap_or_default(),
+                };
+                let collation = Name::from(collation.as_str());
+                Term {
+                    column,
+                    sql,
+                    collation,
+                    default,
+                }
+            });
+            Ok(Self {
+                terms: terms.collect(),
+                condition: condition.map(str::to_owned),
+            })
+        };
+        indexes.into_iter().map(unique).collect()
+    }
+
+    /// Its columns; none where an expression is among its terms, so that it may depend on any.
+    #[must_use]
+    pub fn columns(&self) -> Option<Vec<Name>> {
+        self.terms.iter().map(|term| term.column.clone()).collect()
+    }
+
+    /// The condition under which a row of the table shares it with the one that a trigger calls NEW; `columns` are all of
+    /// the table. What a partial index leaves out of that one is not asked for.
+    #[must_use]
+    pub fn shared_with_new(&self, columns: &[Name]) -> String {
+        let shared = |term: &Term| {
+            let Term { sql, collation, .. } = term;
+            format!("({sql}) COLLATE {collation} = {}", term.of_new(columns))
+        };
+        let mut conditions: Vec<String> = self.terms.iter().map(shared).collect();
+        conditions.extend(self.condition.as_ref().map(|it| format!("({it})")));
+        conditions.join(" AND ")
+    }
+}
+
+impl Term {
+    /// Its value in the row that a trigger calls NEW, before it is written.
+    fn of_new(&self, columns: &[Name]) -> String {
+        match (&self.column, &self.default) {
+            (Some(column), None) => format!("NEW.{column}"),
+            (Some(column), Some(default)) => format!("ifnull(NEW.{column}, ({default}))"),
+            (None, _) => {
+                let row: Vec<String> = columns
+                    .iter()
+                    .map(|column| format!("NEW.{column} AS {column}"))
+                    .collect();
+                format!("(SELECT {} FROM (SELECT {}))", self.sql, row.join(", "))
+            }
+        }
+    }
+}
