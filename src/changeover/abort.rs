@@ -81,7 +81,9 @@ impl View<'_> {
         })?;
         let mut plan = plan::abort(&self.schema, &table, &target, &undoing, way, records);
         plan.warnings.extend(said);
-        Ok(self.planned(plan, change.id))
+        let mut planned = self.made_for(plan, change.id);
+        planned.supersedes = matches!(change.state, State::Migrating | State::Contracting);
+        Ok(Asked::Planned(Box::new(planned)))
     }
 
     /// Someone else took the new column out of the file: all that is left of the change is its record.

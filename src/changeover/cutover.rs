@@ -14,6 +14,11 @@ use super::run::{Execution, Ran, expect_outcome, is_fresh, lease_is_held, perfor
 /// As many rows are copied in one stretch in the time that one takes which is brought up to date by itself.
 const ROWS_AN_ENTRY: u32 = 8;
 
+/// How often the rows of a turn are doubled at most where applications write more than that between two turns, and how
+/// many are brought up to date in one turn.
+pub(super) const MOST_DOUBLINGS: u32 = 12;
+const MOST: u32 = 4096;
+
 impl Execution<'_> {
     /// Empties the delta in turns, until one turn has time for what is left and for the transaction behind it.
     pub(super) fn cut_over(&mut self, cutover: &Cutover) -> Result<Ran> {
@@ -22,7 +27,7 @@ impl Execution<'_> {
         loop {
             let rows = turns.rows()?;
             let (version, schema, change) = (self.version, &self.schema, self.planned.change);
-            let lease = &mut self.lease;
+            let (lease, behind) = (&mut self.lease, &mut self.behind);
             let taken = turns.take(transaction.foreign_keys, self.observer, |connection| {
                 if !is_fresh(version, schema, connection)?
                     || is_renumbered(delta, change, connection)?
@@ -30,7 +35,7 @@ impl Execution<'_> {
                 {
                     return Ok(None);
                 }
-                if !drain(delta, rows, Some(Upto::End), connection)? {
+                if !drain(delta, rows, behind, Some(Upto::End), connection)? {
                     return Ok(Some(false));
                 }
                 perform_all(&transaction.steps, connection)?;
@@ -68,15 +73,23 @@ impl Execution<'_> {
 
 /// Brings the rows up to date that stand in the delta, as many as there is time for where a stretch of so many rows
 /// could be copied. Returns whether none are left.
+///
+/// Where applications write more than that, turn for turn, it takes twice as many each time, however long that holds the
+/// lock: they would never be done otherwise.
 pub(super) fn drain(
     delta: &Delta,
     rows: u32,
+    behind: &mut u32,
     upto: Option<Upto<'_>>,
     connection: &Connection,
 ) -> Result<bool> {
     let most = (rows / ROWS_AN_ENTRY).max(1);
+    let most = most
+        .saturating_mul(1 << (*behind).min(MOST_DOUBLINGS))
+        .min(MOST);
     let entries = entries(delta, most + 1, connection)?;
     let is_all = entries.len() <= most as usize;
+    *behind = if is_all { 0 } else { *behind + 1 };
     let taken = &entries[..entries.len().min(most as usize)];
     for (_, key) in taken {
         perform_all(&delta.refresh(key, upto), connection)?;

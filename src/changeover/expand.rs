@@ -21,7 +21,7 @@ impl View<'_> {
         let table = self.table(&asked.table)?;
         if let Some(change) = self.ledger.latest_on(&table.name, &asked.add_column)
             && change.new == asked.add_column
-            && change.state != State::Aborted
+            && !matches!(change.state, State::Aborting | State::Aborted)
             && self.shows(change)
         {
             same_request(change, asked)?;

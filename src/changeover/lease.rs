@@ -23,6 +23,7 @@ pub(super) struct Lease<'a> {
     runner: &'a Runner,
     /// Who had the work last, and has lost it.
     given_up: Option<Run>,
+    supersedes: bool,
     is_held: bool,
     progress: (u64, u64),
     holds: Holds,
@@ -32,10 +33,11 @@ pub(super) struct Lease<'a> {
 impl<'a> Lease<'a> {
     /// A lease that is yet to be claimed, on work that nobody has. Waits for another process that has it for as
     /// long as for a lock, and then fails with [`Error::Running`]; one that is silent for too long, or gone, has
-    /// lost it.
+    /// lost it, and so has everybody where the work `supersedes` theirs.
     pub(super) fn await_free(
         database: &'a Database,
         change: i64,
+        supersedes: bool,
         token: &'a str,
         options: &'a Options,
         observer: &mut Observer<'_>,
@@ -47,7 +49,7 @@ impl<'a> Lease<'a> {
                 break None;
             };
             let name = other.runner.clone().unwrap_or_default();
-            if other.is_silent() || (options.runner.is_gone)(&name) {
+            if supersedes || other.is_silent() || (options.runner.is_gone)(&name) {
                 break Some(other);
             }
             if wait.so_far() >= options.busy_timeout {
@@ -61,6 +63,7 @@ impl<'a> Lease<'a> {
             token,
             runner: &options.runner,
             given_up,
+            supersedes,
             is_held: false,
             progress: (0, 0),
             holds: Holds::default(),
@@ -77,6 +80,10 @@ impl<'a> Lease<'a> {
         }
         let connection = self.database.connection();
         let given_up = self.given_up.as_ref();
+        if self.supersedes {
+            // Whoever has paused the work before did not mean this one.
+            ledger::resume(connection, self.change)?;
+        }
         ledger::claim(
             connection,
             self.change,

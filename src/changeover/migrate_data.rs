@@ -25,8 +25,12 @@ impl View<'_> {
         let Some(change) = self.change_meant(asked)? else {
             return Err(nothing_to_migrate(asked));
         };
-        if matches!(change.state, State::Migrated | State::Contracted) {
-            return self.answered(change, Phase::MigrateData);
+        match change.state {
+            State::Migrated | State::Contracting | State::Contracted => {
+                return self.answered(change, Phase::MigrateData);
+            }
+            State::Aborting => return Err(nothing_to_migrate(asked)),
+            State::Expanded | State::Migrating | State::Aborted => {}
         }
         let table = self.table(&change.table)?;
         let found = Found {

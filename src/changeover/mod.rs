@@ -22,7 +22,7 @@ use rusqlite::Connection;
 
 use crate::database::{Database, Durability, ForeignKeys, Interrupter};
 use crate::error::{Error, Result};
-use crate::event::Observer;
+use crate::event::{Observer, unobserved};
 use crate::ledger::{self, Change, Entry, Expressions, Ledger};
 use crate::name::Name;
 use crate::plan::{Agreement, Mapping, Path, Plan};
@@ -103,6 +103,8 @@ struct Planned {
     schema: Schema,
     version: i64,
     change: i64,
+    /// Whether other work on the change is not waited for, which this puts an end to.
+    supersedes: bool,
 }
 
 impl Changeover {
@@ -126,8 +128,13 @@ impl Changeover {
         {
             self.apply(&Request::Expand(first), observer)?;
         }
+        if matches!(request, Request::Expand(_)) {
+            self.clean(observer)?;
+        }
         let entry = self.settle(|view| view.ask(request), observer)?;
-        self.clean(entry.change, observer)?;
+        if matches!(request, Request::Contract(_) | Request::Abort(_)) {
+            self.clean(observer)?;
+        }
         Ok(entry)
     }
 
@@ -155,6 +162,7 @@ impl Changeover {
 
     /// Takes the ledger out of a file that has no open change.
     pub fn forget(&mut self) -> Result<()> {
+        self.clean(&mut unobserved)?;
         self.database
             .write(ForeignKeys::Off, Durability::AtOnce, |connection| {
                 for statement in Ledger::read(connection)?.forget(connection)? {
@@ -226,6 +234,7 @@ impl View<'_> {
             schema: self.schema.clone(),
             version: self.ledger.version(),
             change,
+            supersedes: false,
         }
     }
 

@@ -116,18 +116,20 @@ impl View<'_> {
         })
     }
 
-    /// What removes the old content that a rebuild has left, whose phase is done.
-    pub(super) fn cleaning(&self, change: i64) -> Result<Option<Asked>> {
-        let mut changes = self.ledger.changes.iter();
-        let ended = changes.find(|it| it.id == change && !it.state.is_open());
-        let Some(change) = ended else { return Ok(None) };
+    /// What removes the old content that the rebuild of a change has left, whose phase is done; nothing where there is
+    /// no such change.
+    pub(super) fn cleaning(&self) -> Result<Option<Asked>> {
+        let names = ledger::names(self.connection)?;
+        let has_left = |it: &&Change| {
+            !it.state.is_open() && names.iter().any(|name| plan::belongs_to(it.id, name))
+        };
+        let Some(change) = self.ledger.changes.iter().find(has_left) else {
+            return Ok(None);
+        };
         let ours = self.schema.ours.iter();
         let ours = ours.filter(|it| plan::belongs_to(change.id, &it.name));
         let ours: Vec<_> = ours.cloned().collect();
         let left = self.leftovers(change)?;
-        if left.is_empty() && ours.is_empty() {
-            return Ok(None);
-        }
         let plan = Plan {
             phase: None,
             table: change.table.clone(),

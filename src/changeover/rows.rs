@@ -9,7 +9,7 @@ use crate::event::Event;
 use crate::ledger;
 use crate::plan::{Expect, Path, Position, Sweep, Upto, Walk};
 
-use super::cutover::{drain, is_renumbered};
+use super::cutover::{MOST_DOUBLINGS, drain, is_renumbered};
 use super::run::{Execution, Ran, is_fresh_since, perform_all, tell};
 
 /// How many rows are read at once: a few milliseconds' worth, since without a write-ahead log a read keeps
@@ -107,51 +107,49 @@ impl Execution<'_> {
             None => count(database, path, after.as_ref())?,
         };
         tell(self.observer, &Event::BackfillStarted { rows })?;
-        let (mut seen, mut passed) = (None, 0);
+        let (mut seen, mut passed, mut overtime) = (None, 0, 0);
         loop {
-            let size = turns.rows()?;
+            // Rows that come at the end faster than they are passed would keep the walk from ever coming there.
+            overtime = if passed < rows { 0 } else { overtime + 1 };
+            let size = turns
+                .rows()?
+                .saturating_mul(1 << overtime.min(MOST_DOUBLINGS));
             let upto = next(path, after.as_ref(), size, database.connection())?;
+            passed = match &upto {
+                Some(_) => rows.min(passed + u64::from(size)),
+                None => rows,
+            };
             let holds = turns.holds();
             let (version, schema, lease) = (self.version, &self.schema, &mut self.lease);
+            let falling_behind = &mut self.behind;
             let taken = turns.take(walk.foreign_keys, self.observer, |connection| {
                 if !is_fresh_since(version, schema, &mut seen, connection)? {
                     return Ok(None);
                 }
-                let mut has_room = true;
                 if let Some(delta) = &walk.delta {
                     if is_renumbered(delta, change, connection)? {
                         return Ok(None);
                     }
-                    has_room = drain(delta, size, after.as_ref().map(Upto::Key), connection)?;
+                    let upto = after.as_ref().map(Upto::Key);
+                    drain(delta, size, falling_behind, upto, connection)?;
                 }
-                let mut behind = passed;
-                if has_room {
-                    perform_all(&walk.batch(after.as_ref(), upto.as_ref()), connection)?;
-                    for statement in cursor_moves(walk, change, upto.as_ref()) {
-                        statement.run(connection)?;
-                    }
-                    behind = match &upto {
-                        Some(_) => rows.min(passed + u64::from(size)),
-                        None => rows,
-                    };
+                perform_all(&walk.batch(after.as_ref(), upto.as_ref()), connection)?;
+                for statement in cursor_moves(walk, change, upto.as_ref()) {
+                    statement.run(connection)?;
                 }
-                let is_paused = match lease {
-                    Some(lease) => lease.renew(behind, rows, holds)?,
-                    None => false,
-                };
-                Ok(Some((has_room, behind, is_paused)))
+                match lease {
+                    Some(lease) => lease.renew(passed, rows, holds).map(Some),
+                    None => Ok(Some(false)),
+                }
             })?;
-            let Some((has_room, behind, is_paused)) = taken else {
+            let Some(is_paused) = taken else {
                 return Ok(Ran::Stale);
             };
-            passed = behind;
             tell(self.observer, &Event::BatchDone { passed, rows })?;
-            if has_room && upto.is_none() {
+            if upto.is_none() {
                 return Ok(Ran::Done);
             }
-            if has_room {
-                after = upto;
-            }
+            after = upto;
             if let Some(lease) = self.lease.as_mut().filter(|_| is_paused) {
                 lease.pause(turns.holds(), self.observer)?;
             }

@@ -53,18 +53,19 @@ impl Changeover {
         Err(Error::Unsettled)
     }
 
-    /// Removes what a rebuild has left whose phase is done, if somebody stopped it there.
-    pub(super) fn clean(&mut self, change: i64, observer: &mut Observer<'_>) -> Result<()> {
-        for _ in 0..ATTEMPTS {
-            let cleaning = self.snapshot(|view| view.cleaning(change))?;
-            let Some(Asked::Planned(planned)) = cleaning else {
-                return Ok(());
-            };
-            if self.carry_out(&planned, observer)? == Ran::Done {
-                return Ok(());
+    /// Removes what rebuilds have left whose phases are done, if somebody stopped them there.
+    pub(super) fn clean(&mut self, observer: &mut Observer<'_>) -> Result<()> {
+        let cleaning = |view: &View<'_>| view.cleaning();
+        let mut attempts = 0;
+        while let Some(Asked::Planned(planned)) = self.snapshot(cleaning)? {
+            if self.carry_out(&planned, observer)? == Ran::Stale {
+                attempts += 1;
+            }
+            if attempts == ATTEMPTS {
+                return Err(Error::Unsettled);
             }
         }
-        Err(Error::Unsettled)
+        Ok(())
     }
 
     /// Runs a plan, with a ledger in the file to record it.
@@ -102,6 +103,7 @@ impl Changeover {
             schema: planned.schema.clone(),
             version: planned.version,
             lease: None,
+            behind: 0,
             rows: None,
             observer,
         };
@@ -111,6 +113,7 @@ impl Changeover {
                 execution.lease = Some(Lease::await_free(
                     &self.database,
                     planned.change,
+                    planned.supersedes,
                     &self.token,
                     &self.options,
                     execution.observer,
@@ -134,6 +137,8 @@ pub(super) struct Execution<'a> {
     /// And the version of the latest phase.
     pub(super) version: i64,
     pub(super) lease: Option<Lease<'a>>,
+    /// How many turns in a row have not emptied the delta.
+    pub(super) behind: u32,
     /// How many rows a sweep has just met.
     pub(super) rows: Option<u64>,
     pub(super) observer: &'a mut Observer<'a>,

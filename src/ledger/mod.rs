@@ -228,6 +228,15 @@ pub fn strangers(connection: &Connection, ledger: &Ledger) -> Result<Vec<Name>> 
     Ok(strange.map(|(name, _)| name).collect())
 }
 
+/// All names like changeover's own in the file.
+pub fn names(connection: &Connection) -> Result<Vec<Name>> {
+    let mut statement = connection.prepare_cached("SELECT name FROM main.sqlite_schema")?;
+    let names = statement.query_map([], |row| row.get::<_, Name>(0))?;
+    let mut names = names.collect::<rusqlite::Result<Vec<_>>>()?;
+    names.retain(Name::is_ours);
+    Ok(names)
+}
+
 /// The version of the latest phase, where there is a ledger; 0 where none was applied.
 pub fn version(connection: &Connection) -> Result<i64> {
     let mut statement =

@@ -154,6 +154,8 @@ impl Twins {
         let state = self.state();
         match (state, self.apply(Phase::Abort)) {
             (Some(State::Contracted), Err(Error::NoOpenChange(_))) => {
+                // What was left of the old content goes now, if it has not gone yet.
+                self.apply(Phase::Contract).unwrap();
                 self.expect_contracted();
                 return false;
             }
