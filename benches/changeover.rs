@@ -10,14 +10,18 @@
 mod change;
 mod file;
 mod growth;
+mod kept;
 mod ours;
+mod pauses;
+mod peers;
+mod plot;
 mod sync;
 mod table;
 mod traffic;
 mod writers;
 
 use std::error::Error;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use table::Table;
 
@@ -27,7 +31,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 type Measure = fn(&Sizes, &Path, &mut Table) -> Outcome<()>;
 
 /// What can be asked for alone, in the order in which all of it is measured.
-const GROUPS: [(&str, Measure); 7] = [
+const GROUPS: [(&str, Measure); 8] = [
     ("change", change::whole_change),
     ("messages", change::three_messages),
     ("memory", growth::peak_memory),
@@ -35,12 +39,16 @@ const GROUPS: [(&str, Measure); 7] = [
     ("alone", traffic::alone),
     ("growth", growth::growth),
     ("sync", sync::synced_writes),
+    ("pauses", pauses::pauses),
 ];
 
 fn main() -> Outcome<()> {
     let mut arguments = std::env::args().skip(1).peekable();
     if arguments.next_if(|it| it == writers::WRITER).is_some() {
         return writers::write(arguments);
+    }
+    if arguments.next_if(|it| it == ours::CHANGER).is_some() {
+        return ours::change(arguments);
     }
     let Some(sizes) = Sizes::asked(arguments)? else {
         println!("{USAGE}");
@@ -58,12 +66,15 @@ fn main() -> Outcome<()> {
 }
 
 const USAGE: &str = "\
-cargo bench --bench change -- [--quick] [--rows N] [--runs N] [GROUP]...
+cargo bench --bench change -- [--quick] [--rows N] [--runs N] [--plot PATH] [GROUP]...
 
-  --quick   small tables and few runs: to see that it works, not how fast
-  --rows N  rows of the whole change, and of a migration under traffic or alone (1000000)
-  --runs N  pairs of runs of the whole change (5); the three messages run ten times as often
-  GROUP     change, messages, memory, traffic, alone, growth or sync; else all of them";
+  --quick      small tables and few runs: to see that it works, not how fast
+  --rows N     rows of the whole change, of a migration under traffic or alone, and of pauses (1000000)
+  --runs N     pairs of runs of the whole change (5); the three messages run ten times as often
+  --plot PATH  draws the writers' latencies in pauses, as SVG
+  GROUP        change, messages, memory, traffic, alone, growth, sync or pauses; else all of them
+
+CHANGEOVER_PEERS names a folder in which pauses looks for sqlite-utils and alembic before PATH.";
 
 /// How much is to be measured.
 struct Sizes {
@@ -72,6 +83,7 @@ struct Sizes {
     few_rows: u32,
     many_rows: u32,
     quick: bool,
+    plot: Option<PathBuf>,
     only: Vec<String>,
 }
 
@@ -84,13 +96,15 @@ impl Sizes {
             few_rows: 100_000,
             many_rows: 5_000_000,
             quick: false,
+            plot: None,
             only: Vec::new(),
         };
         while let Some(argument) = arguments.next() {
-            let mut number = || arguments.next().ok_or(format!("{argument} needs a number"));
+            let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
             match argument.as_str() {
-                "--rows" => sizes.rows = number()?.parse()?,
-                "--runs" => sizes.runs = number()?.parse::<usize>()?.max(1),
+                "--rows" => sizes.rows = value()?.parse()?,
+                "--runs" => sizes.runs = value()?.parse::<usize>()?.max(1),
+                "--plot" => sizes.plot = Some(value()?.into()),
                 "--quick" => {
                     sizes.rows = 50_000;
                     sizes.runs = 1;

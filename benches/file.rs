@@ -20,7 +20,7 @@ pub(super) fn prepare(path: &Path, rows: u32) -> Outcome<()> {
 
 /// The same with a note in each row, which makes it some 200 bytes in the file.
 pub(super) fn prepare_wide(path: &Path, rows: u32) -> Outcome<()> {
-    let note = ", printf('%.*c', 116, 'n') || number";
+    let note = ", printf('%.*c', 130, 'n') || number";
     prepare_with(path, rows, ", note TEXT", note)
 }
 

@@ -77,6 +77,37 @@ fn applied(changeover: &mut Changeover, request: &Request) -> Outcome<Holds> {
     Ok(found)
 }
 
+/// This program as a changer: reads the number of a phase, applies it, and tells how often the lock was held and how
+/// long.
+pub(super) fn change(mut arguments: impl Iterator<Item = String>) -> Outcome<()> {
+    let path = arguments.next().ok_or("no file")?;
+    let mut changeover = Changeover::open(Path::new(&path), Options::default())?;
+    for line in std::io::stdin().lines() {
+        let at: usize = line?.parse()?;
+        let holds = applied(&mut changeover, &phases()[at])?;
+        let micros = [holds.p50, holds.p99, holds.max].map(|it| it.as_micros());
+        println!("{} {} {} {}", holds.turns, micros[0], micros[1], micros[2]);
+    }
+    Ok(())
+}
+
+/// The holds that a changer has told.
+pub(super) fn told(line: &str) -> Outcome<Holds> {
+    let numbers: Result<Vec<u64>, _> = line.split(' ').map(str::parse).collect();
+    let [turns, p50, p99, max] = numbers?[..] else {
+        return Err(line.into());
+    };
+    let [p50, p99, max] = [p50, p99, max].map(Duration::from_micros);
+    let waited = Duration::ZERO;
+    Ok(Holds {
+        turns,
+        p50,
+        p99,
+        max,
+        waited,
+    })
+}
+
 /// A process that answers each line with a line, when it has done what the line asks for.
 pub(super) struct Conversation {
     child: Child,

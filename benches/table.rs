@@ -162,7 +162,8 @@ fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
-fn spoken(seconds: f64) -> String {
+/// A time in the unit that suits it.
+pub(super) fn spoken(seconds: f64) -> String {
     if seconds < 1e-4 {
         format!("{:.0} µs", seconds * 1e6)
     } else if seconds < 1.0 {

@@ -197,10 +197,6 @@ impl Ranked {
         self.0.get(at).copied().unwrap_or_default()
     }
 
-    pub(super) fn longest(&self) -> Duration {
-        self.rank(1000)
-    }
-
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
