@@ -33,8 +33,9 @@ fn prepare_with(path: &Path, rows: u32, column: &str, value: &str) -> Outcome<()
     let sql = format!(
         "INSERT INTO users \
          WITH RECURSIVE count(number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM count WHERE number < ?1) \
-         SELECT number, printf('Person %07d', number * 7919 % ?1), printf('person%d@example.org', number){value} \
-         FROM count"
+         SELECT number, {}, printf('person%d@example.org', number){value} \
+         FROM count",
+        name_of("number")
     );
     connection.execute(&sql, [rows])?;
     connection.execute_batch("CREATE INDEX users_name ON users (name)")?;
@@ -42,6 +43,11 @@ fn prepare_with(path: &Path, rows: u32, column: &str, value: &str) -> Outcome<()
     connection.close().map_err(|(_, error)| error)?;
     File::open(path)?.sync_all()?;
     Ok(())
+}
+
+/// The name that a row has at first, where `?1` is how many rows there are.
+pub(super) fn name_of(number: &str) -> String {
+    format!("printf('Person %07d', {number} * 7919 % ?1)")
 }
 
 /// A connection for what is done by hand, with the settings that ours has.

@@ -1,4 +1,4 @@
-//! Whether the file holds what the writers wrote last.
+//! Whether the file holds what the writers wrote last, and where nobody wrote what it held before.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::{Connection, OptionalExtension};
 
 use super::Outcome;
-use super::file::check;
+use super::file::{check, name_of};
 use super::writers::{Write, Written};
 
 /// What there should be in a file in the end.
@@ -33,7 +33,7 @@ pub(super) fn lost(path: &Path, expected: &Expected) -> Outcome<usize> {
             cell.push((written.writer.word, write));
         }
     }
-    let (mut lost, mut rows) = (0, i64::from(expected.rows));
+    let (mut lost, mut rows, mut renamed) = (0, i64::from(expected.rows), 0_i64);
     for ((column, row), writes) in &by_cell {
         let sql = format!("SELECT ifnull({column}, 'NULL') FROM users WHERE id = ?1");
         let mut statement = connection.prepare_cached(&sql)?;
@@ -42,7 +42,18 @@ pub(super) fn lost(path: &Path, expected: &Expected) -> Outcome<usize> {
             eprintln!("row {row}: {column} is {found:?}");
             lost += 1;
         }
+        renamed += i64::from(*column == "full_name" && found.is_some());
         rows += i64::from(*row > i64::from(expected.rows) && found.is_some());
+    }
+    let sql = format!(
+        "SELECT count(*) FROM users WHERE full_name IS NOT {}",
+        name_of("id")
+    );
+    let others: i64 = connection.query_row(&sql, [expected.rows], |row| row.get(0))?;
+    if lost == 0 && others != renamed {
+        return Err(
+            format!("{others} names are not the first ones; {renamed} were written").into(),
+        );
     }
     check(path, u32::try_from(rows)?, expected.columns)?;
     Ok(lost)

@@ -17,7 +17,7 @@ use super::peers::{PATIENCE, PEERS, Peer};
 use super::plot::{self, Panel};
 use super::table::{MOST, Table, counted};
 use super::traffic::{compare, idle};
-use super::writers::{NEITHER, NEW_APPLICATION, OLD_APPLICATION, Written, now};
+use super::writers::{NEITHER, NEW_APPLICATION, OLD_APPLICATION, Write, Written, now};
 use super::{Outcome, Sizes};
 
 /// How long all three phases may take.
@@ -28,6 +28,10 @@ const TIMES: u32 = 20;
 
 /// How long old and new applications run beside each other before the last phase.
 const ROLL_OUT: Duration = Duration::from_secs(2);
+
+/// For how long behind the last phase a wait is still its doing, in microseconds: whoever writes next moves the log that
+/// it has left.
+const AFTERMATH: u64 = 1_000_000;
 
 /// How often somebody looks how large the log is.
 const LOOK: Duration = Duration::from_millis(5);
@@ -88,11 +92,15 @@ pub(super) fn pauses(sizes: &Sizes, folder: &Path, table: &mut Table) -> Outcome
         }
     }
     if let Some(path) = &sizes.plot {
-        let theirs = first.as_ref().map(|run| run.panel(PEERS[0].what));
-        let panels: Vec<Panel> = [ours.panel("changeover")]
-            .into_iter()
-            .chain(theirs)
-            .collect();
+        let theirs = first
+            .as_ref()
+            .map(|run| run.panel("the same with SQLite's twelve steps"));
+        let panels: Vec<Panel> = [ours.panel(
+            "changeover: three phases, and a roll-out of the new application between the last two",
+        )]
+        .into_iter()
+        .chain(theirs)
+        .collect();
         let title = format!("How long each write took, {head}");
         std::fs::write(path, plot::drawn(&title, &panels, idle(sizes)))?;
     }
@@ -110,11 +118,21 @@ impl Run {
         start..end
     }
 
+    /// When writers may feel it.
+    fn felt(&self) -> Range<u64> {
+        let Range { start, end } = self.whole();
+        start..end + AFTERMATH
+    }
+
     /// The longest wait of all writers of which some was in this time.
-    fn longest(&self, time: &Range<u64>) -> Duration {
-        let waits = self.written.iter().flat_map(|it| &it.writes);
-        let waits = waits.filter(|it| it.is_in(time)).map(|it| it.took);
-        waits.max().unwrap_or_default()
+    fn longest(&self, time: &Range<u64>) -> Option<&Write> {
+        let writes = self.written.iter().flat_map(|it| &it.writes);
+        writes.filter(|it| it.is_in(time)).max_by_key(|it| it.took)
+    }
+
+    /// How long it was.
+    fn longest_wait(&self, time: &Range<u64>) -> Duration {
+        self.longest(time).map_or(Duration::ZERO, |it| it.took)
     }
 
     /// How long the phases took, without what was between them.
@@ -128,7 +146,7 @@ impl Run {
             written: &self.written,
             phases: &self.phases,
             whole: self.whole(),
-            longest: self.longest(&self.whole()),
+            longest: self.longest(&self.felt()),
         }
     }
 }
@@ -206,7 +224,7 @@ fn by(peer: &Peer, prepared: &Path, sizes: &Sizes, at_least: Duration) -> Outcom
             },
         )?,
         written,
-        phases: vec![("all in one", phase)],
+        phases: vec![("the whole change", phase)],
         log: log.largest()?,
     })
 }
@@ -215,13 +233,13 @@ fn by(peer: &Peer, prepared: &Path, sizes: &Sizes, at_least: Duration) -> Outcom
 fn tell(table: &mut Table, head: &str, ours: &Run, said: &Told) {
     for (phase, time) in &ours.phases {
         table.within(format!("{head}, {phase}"), length(time), None);
-        let longest = ours.longest(time);
+        let longest = ours.longest_wait(time);
         table.within(format!("{head}, {phase}: longest wait"), longest, None);
     }
     table.within(format!("{head}, all in all"), ours.took(), Some(LONGEST));
     for written in &ours.written {
         let head = format!("{head}, {}", written.writer.what);
-        let ranked = written.split(&ours.whole());
+        let ranked = written.split(&ours.felt());
         compare(table, &head, &ranked, [&written.errors, &[]]);
     }
     for (phase, holds) in PHASES.iter().zip(&said.holds) {
@@ -248,7 +266,7 @@ fn tell(table: &mut Table, head: &str, ours: &Run, said: &Told) {
 
 /// The rows of a peer.
 fn tell_beside(table: &mut Table, head: &str, ours: &Run, theirs: &Run) {
-    let [mine, their] = [ours, theirs].map(|it| it.longest(&it.whole()));
+    let [mine, their] = [ours, theirs].map(|it| it.longest_wait(&it.felt()));
     let target = Some(their / TIMES);
     table.beside(format!("{head}: longest wait"), mine, their, target);
     let what = format!("{head}: all in all");

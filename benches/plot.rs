@@ -13,17 +13,17 @@ pub(super) struct Panel<'a> {
     pub(super) written: &'a [Written],
     pub(super) phases: &'a [(&'static str, Range<u64>)],
     pub(super) whole: Range<u64>,
-    /// The longest wait while the change was under way.
-    pub(super) longest: Duration,
+    /// The longest wait that it caused.
+    pub(super) longest: Option<&'a Write>,
 }
 
 /// Of the picture, in pixels.
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 62.0;
 const RIGHT: f64 = 24.0;
-const TOP: f64 = 98.0;
+const TOP: f64 = 118.0;
 const HEIGHT: f64 = 240.0;
-const BETWEEN: f64 = 84.0;
+const BETWEEN: f64 = 88.0;
 const BOTTOM: f64 = 48.0;
 
 /// A bucket of time of which only the longest write and one other are drawn, in pixels.
@@ -55,8 +55,8 @@ const COLOURS: [(&Writer, &str); 3] = [
 const STYLE: &str = "\
 text{font:12px system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif;fill:#5b626a}
 .h{font-size:15px;font-weight:600;fill:#1f2429}.t{font-size:13px;font-weight:600;fill:#1f2429}
-.l{font-size:13px;font-weight:600;fill:#b3261e}.e{text-anchor:end}.m{text-anchor:middle}
-.g{stroke:#e4e6e8;fill:none}.p{fill:#e9f0f7}.f{stroke:#b9bec4;fill:none}
+.l{font-size:13px;font-weight:600;fill:#b3261e;stroke:#fdfdfc;stroke-width:4px;paint-order:stroke}.e{text-anchor:end}.m{text-anchor:middle}
+.g{stroke:#e4e6e8;fill:none}.p{fill:#e9f0f7}.f{stroke:#b9bec4;fill:none}.b{stroke:#8fa9c2;fill:none}
 .d{fill:none;stroke-linecap:round}.o{stroke:#b3261e;stroke-width:1.5;fill:none}
 ";
 
@@ -67,8 +67,8 @@ pub(super) fn drawn(title: &str, panels: &[Panel], around: Duration) -> String {
         .iter()
         .map(|it| seconds(it.whole.end - it.whole.start));
     let lasted = lasted.fold(0.0, f64::max);
-    let longest = panels.iter().map(|it| it.longest.as_secs_f64());
-    let longest = longest.fold(1.0, f64::max);
+    let longest = panels.iter().filter_map(|it| it.longest);
+    let longest = longest.map(|it| it.took.as_secs_f64()).fold(1.0, f64::max);
     #[allow(clippy::cast_possible_truncation)]
     let decades = (longest.log10().ceil() as i32).min(2) - SHORTEST;
     let tops: Vec<f64> = std::iter::successors(Some(TOP), |it| Some(it + HEIGHT + BETWEEN))
@@ -90,6 +90,7 @@ pub(super) fn drawn(title: &str, panels: &[Panel], around: Duration) -> String {
             top,
             decades,
         };
+        scale.phases(&mut svg, panel);
         scale.axes(&mut svg, panel);
         for (writer, colour) in COLOURS {
             let theirs = panel
@@ -100,7 +101,9 @@ pub(super) fn drawn(title: &str, panels: &[Panel], around: Duration) -> String {
                 scale.writes(&mut svg, written, colour);
             }
         }
-        scale.longest(&mut svg, panel);
+        if let Some(write) = panel.longest {
+            scale.longest(&mut svg, write);
+        }
     }
     let (x, y) = (f64::midpoint(LEFT, WIDTH - RIGHT), height - 10.0);
     put(
@@ -162,34 +165,41 @@ impl Scale {
         self.top + HEIGHT * (1.0 - decades.max(0.0))
     }
 
-    /// The phases, the lines of the axes, and what they say.
-    fn axes(&self, svg: &mut String, panel: &Panel) {
-        let (top, bottom) = (self.top, self.top + HEIGHT);
-        for (phase, time) in panel.phases {
+    /// When the phases were, and what they are called.
+    fn phases(&self, svg: &mut String, panel: &Panel) {
+        let top = self.top;
+        for (at, (phase, time)) in panel.phases.iter().enumerate() {
             let (start, end) = (self.at(time.start), self.at(time.end));
-            let width = (end - start).max(1.5);
+            let width = end - start;
             let _ = writeln!(
                 svg,
-                "<rect class=\"p\" x=\"{start:.1}\" y=\"{top}\" width=\"{width:.1}\" height=\"{HEIGHT}\"/>"
+                "<rect class=\"p\" x=\"{start:.1}\" y=\"{top}\" width=\"{width:.1}\" height=\"{HEIGHT}\"/>\
+                 <path class=\"b\" d=\"M{start:.1} {}v{}\"/>",
+                top - 16.0,
+                HEIGHT + 16.0
             );
-            let y = top - 7.0;
-            // A phase of some milliseconds is told beside its line: the first one before it, others behind it.
-            let (x, class) = match end - start {
-                narrow if narrow < 70.0 && time.start == self.origin => (start - 2.0, "e"),
-                narrow if narrow < 70.0 => (start, ""),
-                _ => (f64::midpoint(start, end), "m"),
+            // Expand takes some milliseconds: there is no place for its name but before it.
+            let (x, class) = if at == 0 && panel.phases.len() > 1 {
+                (start - 5.0, "e")
+            } else {
+                (start + 5.0, "")
             };
             put(
                 svg,
-                &format!("class=\"{class}\" x=\"{x:.1}\" y=\"{y}\""),
+                &format!("class=\"{class}\" x=\"{x:.1}\" y=\"{}\"", top - 6.0),
                 phase,
             );
         }
+    }
+
+    /// The lines of the axes, and what they say.
+    fn axes(&self, svg: &mut String, panel: &Panel) {
         put(
             svg,
-            &format!("class=\"t\" x=\"{LEFT}\" y=\"{}\"", top - 24.0),
+            &format!("class=\"t\" x=\"{LEFT}\" y=\"{}\"", self.top - 26.0),
             panel.title,
         );
+        let bottom = self.top + HEIGHT;
         let right = WIDTH - RIGHT;
         for (decade, says) in (0..=self.decades).zip(DECADES) {
             let y = self.y(10_f64.powi(SHORTEST + decade));
@@ -210,7 +220,7 @@ impl Scale {
             put(
                 svg,
                 &format!("class=\"m\" x=\"{x:.1}\" y=\"{}\"", bottom + 17.0),
-                &format!("{mark}"),
+                &mark.to_string().replace('-', "−"),
             );
             mark += step;
         }
@@ -258,28 +268,24 @@ impl Scale {
         }
     }
 
-    /// A ring around the longest wait, and how long it was.
-    fn longest(&self, svg: &mut String, panel: &Panel) {
-        let writes = panel.written.iter().flat_map(|it| &it.writes);
-        let is_longest = |it: &&Write| it.took == panel.longest && it.is_in(&panel.whole);
-        let Some(write) = writes.into_iter().find(is_longest) else {
-            return;
-        };
-        let end = self.at(write.ended());
-        let y = self.y(write.took.as_secs_f64());
-        let says = format!("longest wait {}", spoken(write.took.as_secs_f64()));
+    /// A ring at the end of the longest wait, and how long it was.
+    fn longest(&self, svg: &mut String, write: &Write) {
+        let took = write.took.as_secs_f64();
+        let (end, y) = (self.at(write.ended()), self.y(took));
         let _ = writeln!(
             svg,
             "<circle class=\"o\" cx=\"{end:.1}\" cy=\"{y:.1}\" r=\"5\"/>"
         );
-        let (x, class) = if end > WIDTH - 200.0 {
-            (end - 11.0, "l e")
+        // Above the line that led there.
+        let (x, class) = if end > WIDTH / 2.0 {
+            (end + 5.0, "l e")
         } else {
-            (end + 11.0, "l")
+            (end - 5.0, "l")
         };
+        let says = format!("longest wait {}", spoken(took));
         put(
             svg,
-            &format!("class=\"{class}\" x=\"{x:.1}\" y=\"{:.1}\"", y + 4.5),
+            &format!("class=\"{class}\" x=\"{x:.1}\" y=\"{:.1}\"", y - 10.0),
             &says,
         );
     }
