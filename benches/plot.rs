@@ -55,7 +55,7 @@ const COLOURS: [(&Writer, &str); 3] = [
 const STYLE: &str = "\
 text{font:12px system-ui,-apple-system,'Segoe UI',Roboto,'DejaVu Sans',sans-serif;fill:#5b626a}
 .h{font-size:15px;font-weight:600;fill:#1f2429}.t{font-size:13px;font-weight:600;fill:#1f2429}
-.l{font-size:13px;font-weight:600;fill:#b3261e;stroke:#fdfdfc;stroke-width:4px;paint-order:stroke}.e{text-anchor:end}.m{text-anchor:middle}
+.l{font-size:13px;font-weight:600;fill:#b3261e}.a{stroke:#fdfdfc;stroke-width:4px;stroke-linejoin:round}.e{text-anchor:end}.m{text-anchor:middle}
 .g{stroke:#e4e6e8;fill:none}.p{fill:#e9f0f7}.f{stroke:#b9bec4;fill:none}.b{stroke:#8fa9c2;fill:none}
 .d{fill:none;stroke-linecap:round}.o{stroke:#b3261e;stroke-width:1.5;fill:none}
 ";
@@ -213,7 +213,8 @@ impl Scale {
         let steps = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0];
         let fits = |step: &f64| (self.to - self.from) / step <= 16.0;
         let step = steps.into_iter().find(fits).unwrap_or(1000.0);
-        let mut mark = (self.from / step).ceil() * step;
+        // Zero may come out as -0, which it need not say.
+        let mut mark = (self.from / step).ceil() * step + 0.0;
         while mark <= self.to {
             let x = self.x(mark);
             let _ = writeln!(svg, "<path class=\"f\" d=\"M{x:.1} {bottom}v4\"/>");
@@ -283,11 +284,14 @@ impl Scale {
             (end - 5.0, "l")
         };
         let says = format!("longest wait {}", spoken(took));
-        put(
-            svg,
-            &format!("class=\"{class}\" x=\"{x:.1}\" y=\"{:.1}\"", y - 10.0),
-            &says,
-        );
+        // Twice, the first time as the ground on which it stands out from what was drawn before.
+        for more in [" a", ""] {
+            put(
+                svg,
+                &format!("class=\"{class}{more}\" x=\"{x:.1}\" y=\"{:.1}\"", y - 10.0),
+                &says,
+            );
+        }
     }
 }
 
