@@ -61,8 +61,9 @@ pub(super) fn pauses(sizes: &Sizes, folder: &Path, table: &mut Table) -> Outcome
     let prepared = Copy(folder.join("prepared.db"));
     prepare_wide(&prepared.0, sizes.rows)?;
     let size = std::fs::metadata(&prepared.0)?.len() >> 20;
-    let head = format!("{} rows, {size} MiB", counted(sizes.rows));
-    eprintln!("pauses: {head}");
+    let rows = format!("{} rows", counted(sizes.rows));
+    let head = format!("pauses, {rows}");
+    eprintln!("{head}, {size} MiB");
     let (ours, said) = by_us(&prepared.0, sizes)?;
     tell(table, &head, &ours, &said);
     let mut first = None;
@@ -101,7 +102,7 @@ pub(super) fn pauses(sizes: &Sizes, folder: &Path, table: &mut Table) -> Outcome
         .into_iter()
         .chain(theirs)
         .collect();
-        let title = format!("How long each write took, {head}");
+        let title = format!("How long each write took: {rows}, {size} MiB");
         std::fs::write(path, plot::drawn(&title, &panels, idle(sizes)))?;
     }
     if ours.lost > 0 {

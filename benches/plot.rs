@@ -277,7 +277,12 @@ impl Scale {
             svg,
             "<circle class=\"o\" cx=\"{end:.1}\" cy=\"{y:.1}\" r=\"5\"/>"
         );
-        // Above the line that led there.
+        // Above the line that led there, or below it where there is no room.
+        let base = if y - self.top < 26.0 {
+            y + 21.0
+        } else {
+            y - 10.0
+        };
         let (x, class) = if end > WIDTH / 2.0 {
             (end + 5.0, "l e")
         } else {
@@ -288,7 +293,7 @@ impl Scale {
         for more in [" a", ""] {
             put(
                 svg,
-                &format!("class=\"{class}{more}\" x=\"{x:.1}\" y=\"{:.1}\"", y - 10.0),
+                &format!("class=\"{class}{more}\" x=\"{x:.1}\" y=\"{base:.1}\""),
                 &says,
             );
         }
