@@ -66,8 +66,8 @@ pub(super) fn pauses(sizes: &Sizes, folder: &Path, table: &mut Table) -> Outcome
     eprintln!("{head}, {size} MiB");
     let (ours, said) = by_us(&prepared.0, sizes)?;
     tell(table, &head, &ours, &said);
-    let mut first = None;
-    for peer in &PEERS {
+    let mut drawn = None;
+    for (at, peer) in PEERS.iter().enumerate() {
         let head = format!("{head}, {}", peer.what);
         if let Some(program) = peer.missing() {
             table.skipped(head, &format!("no {program} here"));
@@ -75,7 +75,7 @@ pub(super) fn pauses(sizes: &Sizes, folder: &Path, table: &mut Table) -> Outcome
         }
         eprintln!("pauses: {}", peer.what);
         // What is drawn below ours goes on for as long.
-        let at_least = if first.is_none() && sizes.plot.is_some() {
+        let at_least = if at == 0 && sizes.plot.is_some() {
             ours.whole()
         } else {
             0..0
@@ -83,7 +83,9 @@ pub(super) fn pauses(sizes: &Sizes, folder: &Path, table: &mut Table) -> Outcome
         match by(peer, &prepared.0, sizes, length(&at_least)) {
             Ok(theirs) => {
                 tell_beside(table, &head, &ours, &theirs);
-                first.get_or_insert(theirs);
+                if at == 0 {
+                    drawn = Some(theirs);
+                }
             }
             // It is no failure of ours that it cannot do it.
             Err(error) => {
@@ -93,7 +95,7 @@ pub(super) fn pauses(sizes: &Sizes, folder: &Path, table: &mut Table) -> Outcome
         }
     }
     if let Some(path) = &sizes.plot {
-        let theirs = first
+        let theirs = drawn
             .as_ref()
             .map(|run| run.panel("the same with SQLite's twelve steps"));
         let panels: Vec<Panel> = [ours.panel(
