@@ -185,7 +185,7 @@ fn by_us(prepared: &Path, sizes: &Sizes) -> Outcome<(Run, Told)> {
         .then(|| changer.peak())
         .transpose()?;
     drop(changer);
-    thread::sleep(idle(sizes));
+    thread::sleep(Duration::from_micros(AFTERMATH) + idle(sizes));
     let written = vec![old, new.stop()?, neither.stop()?];
     let columns = ["full_name", "full_name", "mail"];
     let run = Run {
