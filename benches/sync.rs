@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use super::file::{Copy, prepare};
+use super::ours::{expanded, migrated};
 use super::table::{Table, counted};
-use super::traffic::{expanded, migrated};
-use super::{Copy, Outcome, Sizes, prepare};
+use super::{Outcome, Sizes};
 
 /// What an application writes, in a file as it was and in one whose columns are kept in step.
 struct Write {

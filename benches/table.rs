@@ -88,15 +88,16 @@ impl Table {
     }
 
     /// Sizes in MiB.
-    pub(super) fn size(&mut self, what: String, ours: f64, peer: f64, target: f64) {
+    pub(super) fn size(&mut self, what: String, ours: f64, peer: Option<f64>, target: Option<f64>) {
+        let none = String::new;
         self.rows.push([
             what,
             format!("{ours:.1} MiB"),
-            format!("{peer:.1} MiB"),
-            String::new(),
-            String::new(),
-            format!("≤ {target:.0} MiB"),
-            verdict(ours <= target),
+            peer.map_or(none(), |peer| format!("{peer:.1} MiB")),
+            none(),
+            none(),
+            target.map_or(none(), |target| format!("≤ {target:.0} MiB")),
+            target.map_or(none(), |target| verdict(ours <= target)),
         ]);
     }
 
@@ -145,7 +146,7 @@ impl Table {
 const SAME: f64 = 1.1;
 
 /// The memory that a change may take, in MiB.
-const MOST: f64 = 64.0;
+pub(super) const MOST: f64 = 64.0;
 
 fn verdict(met: bool) -> String {
     if met { "met" } else { "missed" }.to_owned()
@@ -161,7 +162,8 @@ fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
-fn spoken(seconds: f64) -> String {
+/// A time in the unit that suits it.
+pub(super) fn spoken(seconds: f64) -> String {
     if seconds < 1e-4 {
         format!("{:.0} µs", seconds * 1e6)
     } else if seconds < 1.0 {
