@@ -18,6 +18,7 @@ mod cli;
 mod crash;
 mod documents;
 mod full_disk;
+mod litestream;
 mod neighbours;
 mod node;
 mod oracle;
