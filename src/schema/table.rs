@@ -1,6 +1,6 @@
 //! One table as SQLite's own PRAGMAs describe it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::{Connection, OptionalExtension};
 
@@ -225,6 +225,17 @@ impl Table {
     #[must_use]
     pub fn means_rowid(&self, name: &Name) -> bool {
         !self.without_rowid && ["rowid", "_rowid_", "oid"].map(Name::from).contains(name)
+    }
+
+    /// What REPLACE puts in the place of a NULL, by the name of the column: its default, where it is NOT NULL.
+    #[must_use]
+    pub fn replaced_nulls(&self) -> BTreeMap<String, String> {
+        let in_key = |column: &Column| self.without_rowid && column.key_position > 0;
+        let columns = self.columns.iter();
+        let columns = columns.filter(|column| column.not_null || in_key(column));
+        columns
+            .filter_map(|column| Some((column.name.as_str().to_owned(), column.default.clone()?)))
+            .collect()
     }
 
     /// The columns that a statement may write.
