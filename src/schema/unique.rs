@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use crate::error::Result;
 use crate::name::Name;
 
-use super::table::indexes;
+use super::index::{Index, indexes};
 use super::{Key, Table, text};
 
 /// A unique index, whoever made it.
@@ -38,7 +38,7 @@ impl Unique {
             indexes.retain(|index| index.origin != "pk");
         }
         let defaults = table.replaced_nulls();
-        let unique = |index: super::table::Index| {
+        let unique = |index: Index| {
             let sql: Option<String> = connection
                 .prepare_cached(
                     "SELECT sql FROM main.sqlite_schema WHERE type = 'index' AND name = ?1",
