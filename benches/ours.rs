@@ -60,17 +60,28 @@ pub(super) fn expanded(path: &Path) -> Outcome<Changeover> {
 /// Migrates the data, and returns how long the turns held the lock.
 pub(super) fn migrated(changeover: &mut Changeover) -> Outcome<Holds> {
     let [_, migrate, _] = phases();
-    applied(changeover, &migrate)
+    Ok(applied(changeover, &migrate)?.holds)
 }
 
-/// Applies one phase, and returns how long the turns of its longest work held the lock.
-fn applied(changeover: &mut Changeover, request: &Request) -> Outcome<Holds> {
-    let mut found = Holds::default();
+/// How long a phase held the write lock.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Held {
+    /// In the turns of its longest work.
+    pub(super) holds: Holds,
+    /// In the transaction that put a rebuilt table in the place of the live one.
+    pub(super) cutover: Duration,
+}
+
+/// Applies one phase.
+fn applied(changeover: &mut Changeover, request: &Request) -> Outcome<Held> {
+    let mut found = Held::default();
     changeover.apply(request, &mut |event: &Event| {
-        if let Event::BackfillDone { holds } = event
-            && holds.turns >= found.turns
-        {
-            found = *holds;
+        match event {
+            Event::BackfillDone { holds } if holds.turns >= found.holds.turns => {
+                found.holds = *holds;
+            }
+            Event::CutOver { held } => found.cutover = *held,
+            _ => {}
         }
         ControlFlow::Continue(())
     })?;
@@ -84,28 +95,30 @@ pub(super) fn change(mut arguments: impl Iterator<Item = String>) -> Outcome<()>
     let mut changeover = Changeover::open(Path::new(&path), Options::default())?;
     for line in std::io::stdin().lines() {
         let at: usize = line?.parse()?;
-        let holds = applied(&mut changeover, &phases()[at])?;
-        let micros = [holds.p50, holds.p99, holds.max].map(|it| it.as_micros());
-        println!("{} {} {} {}", holds.turns, micros[0], micros[1], micros[2]);
+        let Held { holds, cutover } = applied(&mut changeover, &phases()[at])?;
+        let times = [holds.p50, holds.p99, holds.max, cutover];
+        let micros = times.map(|it| it.as_micros().to_string());
+        println!("{} {}", holds.turns, micros.join(" "));
     }
     Ok(())
 }
 
-/// The holds that a changer has told.
-pub(super) fn told(line: &str) -> Outcome<Holds> {
+/// What a changer has told of the lock.
+pub(super) fn told(line: &str) -> Outcome<Held> {
     let numbers: Result<Vec<u64>, _> = line.split(' ').map(str::parse).collect();
-    let [turns, p50, p99, max] = numbers?[..] else {
+    let [turns, p50, p99, max, cutover] = numbers?[..] else {
         return Err(line.into());
     };
-    let [p50, p99, max] = [p50, p99, max].map(Duration::from_micros);
+    let [p50, p99, max, cutover] = [p50, p99, max, cutover].map(Duration::from_micros);
     let waited = Duration::ZERO;
-    Ok(Holds {
+    let holds = Holds {
         turns,
         p50,
         p99,
         max,
         waited,
-    })
+    };
+    Ok(Held { holds, cutover })
 }
 
 /// A process that answers each line with a line, when it has done what the line asks for.

@@ -8,15 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use changeover::event::Holds;
-
 use super::file::{Copy, LARGEST_LOG, log_size, prepare_wide};
 use super::kept::{Expected, lost};
-use super::ours::{Conversation, told};
+use super::ours::{Conversation, Held, told};
 use super::peers::{PATIENCE, PEERS, Peer};
 use super::plot::{self, Panel};
 use super::table::{MOST, Table, counted};
-use super::traffic::{compare, idle};
+use super::traffic::{LONGEST_HOLD, compare, idle};
 use super::writers::{NEITHER, NEW_APPLICATION, OLD_APPLICATION, Write, Written, now};
 use super::{Outcome, Sizes};
 
@@ -36,6 +34,9 @@ const AFTERMATH: u64 = 1_000_000;
 /// How often somebody looks how large the log is.
 const LOOK: Duration = Duration::from_millis(5);
 
+/// How long the rebuilt table may take to come into the place of the live one.
+const LONGEST_CUTOVER: Duration = Duration::from_millis(10);
+
 const PHASES: [&str; 3] = ["expand", "migrate data", "contract"];
 
 /// What a change of the table came to.
@@ -51,7 +52,7 @@ struct Run {
 
 /// What only ours tells.
 struct Told {
-    holds: Vec<Holds>,
+    held: Vec<Held>,
     /// In MiB; not everywhere available.
     memory: Option<f64>,
 }
@@ -167,12 +168,12 @@ fn by_us(prepared: &Path, sizes: &Sizes) -> Outcome<(Run, Told)> {
     let neither = NEITHER.start(path, PATIENCE)?;
     let old = OLD_APPLICATION.start(path, PATIENCE)?;
     thread::sleep(idle(sizes));
-    let (mut phases, mut holds) = (Vec::new(), Vec::new());
+    let (mut phases, mut held) = (Vec::new(), Vec::new());
     let mut phase = |at: usize| -> Outcome<()> {
         let start = now();
         let (reply, _) = changer.ask(&at.to_string())?;
         phases.push((PHASES[at], start..now()));
-        holds.push(told(&reply)?);
+        held.push(told(&reply)?);
         Ok(())
     };
     phase(0)?;
@@ -201,7 +202,7 @@ fn by_us(prepared: &Path, sizes: &Sizes) -> Outcome<(Run, Told)> {
         phases,
         log: log.largest()?,
     };
-    Ok((run, Told { holds, memory }))
+    Ok((run, Told { held, memory }))
 }
 
 /// Another way, whose writer goes on for a while, and until it has written for at least so long.
@@ -245,11 +246,14 @@ fn tell(table: &mut Table, head: &str, ours: &Run, said: &Told) {
         let ranked = written.split(&ours.felt());
         compare(table, &head, &ranked, [&written.errors, &[]]);
     }
-    for (phase, holds) in PHASES.iter().zip(&said.holds) {
+    for (phase, Held { holds, cutover }) in PHASES.iter().zip(&said.held) {
         if holds.turns > 0 {
             let head = format!("{head}, locks held in {phase}");
             table.within(format!("{head}: p50"), holds.p50, None);
-            table.within(format!("{head}: p99"), holds.p99, None);
+            table.within(format!("{head}: p99"), holds.p99, Some(LONGEST_HOLD));
+        }
+        if !cutover.is_zero() {
+            table.within(format!("{head}, cutover"), *cutover, Some(LONGEST_CUTOVER));
         }
     }
     let log = Some(LARGEST_LOG);

@@ -14,7 +14,7 @@ use super::writers::{OLD, READER, Ranked, Writing, Written};
 use super::{Outcome, Sizes};
 
 /// What the lock may be held for by 99 turns of a hundred.
-const LONGEST_HOLD: Duration = Duration::from_millis(5);
+pub(super) const LONGEST_HOLD: Duration = Duration::from_millis(5);
 
 /// How long all of it may take.
 const LONGEST: Duration = Duration::from_secs(15);

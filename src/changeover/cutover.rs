@@ -71,8 +71,8 @@ impl Execution<'_> {
     }
 }
 
-/// Brings the rows up to date that stand in the delta, as many as there is time for where a stretch of so many rows
-/// could be copied. Returns whether none are left.
+/// Brings the rows up to date that stand in the delta, as many as there is time for in half a turn that could copy so many
+/// rows. Returns whether none are left.
 ///
 /// Where applications write more than that, turn for turn, it takes twice as many each time, however long that holds the
 /// lock: they would never be done otherwise.
@@ -83,7 +83,7 @@ pub(super) fn drain(
     upto: Option<Upto<'_>>,
     connection: &Connection,
 ) -> Result<bool> {
-    let most = (rows / ROWS_AN_ENTRY).max(1);
+    let most = most_entries(rows);
     let most = most
         .saturating_mul(1 << (*behind).min(MOST_DOUBLINGS))
         .min(MOST);
@@ -98,6 +98,19 @@ pub(super) fn drain(
         perform_all(&[delta.forget(*last)], connection)?;
     }
     Ok(is_all)
+}
+
+/// How many rows are left for the copy of a turn that could copy so many, and brings those of the delta up to date first.
+pub(super) fn left_to_copy(delta: &Delta, rows: u32, connection: &Connection) -> Result<u32> {
+    let waiting = entries(delta, most_entries(rows), connection)?.len();
+    let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
+    Ok(rows
+        .saturating_sub(waiting.saturating_mul(ROWS_AN_ENTRY))
+        .max(1))
+}
+
+fn most_entries(rows: u32) -> u32 {
+    (rows / ROWS_AN_ENTRY / 2).max(1)
 }
 
 fn entries(delta: &Delta, most: u32, connection: &Connection) -> Result<Vec<Entry>> {

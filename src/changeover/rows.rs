@@ -9,7 +9,7 @@ use crate::event::Event;
 use crate::ledger;
 use crate::plan::{Expect, Path, Position, Sweep, Upto, Walk};
 
-use super::cutover::{MOST_DOUBLINGS, drain, is_renumbered};
+use super::cutover::{MOST_DOUBLINGS, drain, is_renumbered, left_to_copy};
 use super::run::{Execution, Ran, is_fresh_since, perform_all, tell};
 
 /// How many rows are read at once: a few milliseconds' worth, since without a write-ahead log a read keeps
@@ -114,9 +114,13 @@ impl Execution<'_> {
             let size = turns
                 .rows()?
                 .saturating_mul(1 << overtime.min(MOST_DOUBLINGS));
-            let upto = next(path, after.as_ref(), size, database.connection())?;
+            let copied = match &walk.delta {
+                Some(delta) => left_to_copy(delta, size, database.connection())?,
+                None => size,
+            };
+            let upto = next(path, after.as_ref(), copied, database.connection())?;
             passed = match &upto {
-                Some(_) => rows.min(passed + u64::from(size)),
+                Some(_) => rows.min(passed + u64::from(copied)),
                 None => rows,
             };
             let holds = turns.holds();

@@ -7,6 +7,8 @@
 //!
 //! A row that REPLACE removes fires no trigger. It is found before that, by the keys that it shares with the row to come.
 
+use std::collections::BTreeMap;
+
 use rusqlite::types::Value;
 
 use crate::database::Statement;
@@ -29,6 +31,8 @@ pub struct Delta {
     check: Option<Sweep>,
     uniques: Vec<Unique>,
     columns: Vec<Name>,
+    /// What REPLACE puts in the place of a NULL, column by column.
+    defaults: BTreeMap<String, String>,
     change: i64,
 }
 
@@ -64,6 +68,7 @@ impl Delta {
             check,
             uniques,
             columns: table.columns.iter().map(|it| it.name.clone()).collect(),
+            defaults: table.replaced_nulls(),
             change,
         }
     }
@@ -149,25 +154,28 @@ impl Delta {
     }
 
     /// The triggers as the schema has them.
+    ///
+    /// What can be noted before a row is written is noted then: a trigger of the application that fires behind that may
+    /// say RAISE(IGNORE), which leaves the row written and fires no other.
     pub(super) fn triggers(&self) -> Vec<Object> {
-        let (new, old) = (self.noted("NEW"), self.noted("OLD"));
-        let other = format!("{} WHERE {}", self.noted_as_query("NEW"), self.is_other());
         let mut triggers = Vec::new();
         if !self.uniques.is_empty() {
-            let replaced: Vec<String> =
-                self.uniques.iter().map(|it| self.replaced_by(it)).collect();
-            triggers.push(self.trigger(REPLACED, "BEFORE INSERT", &replaced));
-            triggers.push(self.trigger(REPLACED, &self.before_update(), &replaced));
+            let replaced = self.uniques.iter().map(|it| self.replaced_by(it));
+            triggers.push(self.trigger("BEFORE INSERT", &replaced.collect::<Vec<_>>()));
         }
-        triggers.push(self.trigger(NOTED, "AFTER INSERT", &[new]));
-        triggers.push(self.trigger(NOTED, "AFTER UPDATE", &[old.clone(), other]));
-        triggers.push(self.trigger(NOTED, "AFTER DELETE", &[old]));
+        let (old, new) = (self.of_row("OLD"), self.of_row("NEW"));
+        triggers.push(self.trigger("AFTER INSERT", &[self.noted(&new)]));
+        let moved = self.noted_if(&self.to_come(), &unlike(&new, &old));
+        let mut updated = vec![self.noted(&old), moved];
+        updated.extend(self.uniques.iter().map(|it| self.replaced_in_update_by(it)));
+        triggers.push(self.trigger("BEFORE UPDATE", &updated));
+        triggers.push(self.trigger("BEFORE DELETE", &[self.noted(&old)]));
         triggers
     }
 
-    fn trigger(&self, what: &str, event: &str, statements: &[String]) -> Object {
-        let statement = event.split(' ').nth(1).unwrap_or_default();
-        let name = name(self.change, &format!("{what}{}", statement.to_lowercase()));
+    fn trigger(&self, event: &str, statements: &[String]) -> Object {
+        let what = event.to_lowercase().replace(' ', "_");
+        let name = name(self.change, &format!("{NOTED}{what}"));
         let table = &self.copying.live.table;
         Object {
             kind: Kind::Trigger,
@@ -180,36 +188,18 @@ impl Delta {
         }
     }
 
-    /// The event of an UPDATE that could make a row share a key with another.
-    fn before_update(&self) -> String {
-        let mut columns: Vec<String> = Vec::new();
-        for unique in &self.uniques {
-            let Some(named) = unique.columns() else {
-                return "BEFORE UPDATE".to_owned();
-            };
-            columns.extend(named.iter().map(Name::to_string));
-        }
-        columns.sort_unstable();
-        columns.dedup();
-        format!("BEFORE UPDATE OF {}", columns.join(", "))
+    /// Notes the row of that key.
+    fn noted(&self, key: &[String]) -> String {
+        let (table, keys) = (&self.table, self.keys().join(", "));
+        format!("INSERT INTO {table} ({keys}) VALUES ({})", key.join(", "))
     }
 
-    /// Notes the row that a trigger calls so.
-    fn noted(&self, row: &str) -> String {
+    /// The same under a condition.
+    fn noted_if(&self, key: &[String], condition: &str) -> String {
+        let (table, keys) = (&self.table, self.keys().join(", "));
         format!(
-            "INSERT INTO {} ({}) VALUES ({})",
-            self.table,
-            self.keys().join(", "),
-            self.of_row(row).join(", ")
-        )
-    }
-
-    fn noted_as_query(&self, row: &str) -> String {
-        format!(
-            "INSERT INTO {} ({}) SELECT {}",
-            self.table,
-            self.keys().join(", "),
-            self.of_row(row).join(", ")
+            "INSERT INTO {table} ({keys}) SELECT {} WHERE {condition}",
+            key.join(", ")
         )
     }
 
@@ -226,13 +216,27 @@ impl Delta {
         )
     }
 
-    /// Whether the row has another key than before.
-    fn is_other(&self) -> String {
-        let pairs = self.of_row("NEW").into_iter().zip(self.of_row("OLD"));
-        let others: Vec<String> = pairs
-            .map(|(new, old)| format!("{new} COLLATE BINARY IS NOT {old}"))
-            .collect();
-        others.join(" OR ")
+    /// The same in an UPDATE, which may leave that key as it is.
+    fn replaced_in_update_by(&self, unique: &Unique) -> String {
+        let noted = self.replaced_by(unique);
+        let Some(columns) = unique.columns() else {
+            return noted;
+        };
+        let of_row = |row| -> Vec<String> {
+            let columns = columns.iter();
+            columns.map(|column| format!("{row}.{column}")).collect()
+        };
+        format!("{noted} AND ({})", unlike(&of_row("NEW"), &of_row("OLD")))
+    }
+
+    /// The key that a row is about to get. REPLACE puts its default in the place of a NULL.
+    fn to_come(&self) -> Vec<String> {
+        let names = self.copying.live.key_names().into_iter();
+        let to_come = |name: &Name| match self.defaults.get(name.as_str()) {
+            Some(default) => format!("ifnull(NEW.{name}, ({default}))"),
+            None => format!("NEW.{name}"),
+        };
+        names.map(to_come).collect()
     }
 
     fn of_row(&self, row: &str) -> Vec<String> {
@@ -249,4 +253,13 @@ impl Delta {
 
 fn names(path: &Path) -> Vec<String> {
     path.key_names().iter().map(ToString::to_string).collect()
+}
+
+/// The condition under which two keys are not the same, to the byte.
+fn unlike(one: &[String], other: &[String]) -> String {
+    let pairs = one.iter().zip(other);
+    let unlike: Vec<String> = pairs
+        .map(|(one, other)| format!("{one} COLLATE BINARY IS NOT {other}"))
+        .collect();
+    unlike.join(" OR ")
 }

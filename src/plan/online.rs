@@ -4,13 +4,12 @@
 //! tables, and the cutover: one short transaction that brings the last rows up to date and exchanges the two. What the
 //! shadow holds then is removed in batches too.
 
-use crate::database::{ForeignKeys, Statement};
-use crate::name::Name;
+use crate::database::ForeignKeys;
 use crate::schema::{FoundTable, Kind, Object, Schema, Unique};
 
 use super::agreement::other;
 use super::delta::{Delta, notes};
-use super::ours::belongs_to;
+use super::ours::{belongs_to, drop_one, drop_table};
 use super::path::Path;
 use super::rebuild::{Copying, Rebuild};
 use super::walk::{Sweep, Walk, Work};
@@ -59,48 +58,32 @@ pub struct Cutover {
 }
 
 impl Leftovers {
-    /// Whether there is nothing.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.shadow.is_none() && self.delta.is_none()
-    }
-
     /// Removes what is there, in batches and in the end; `ours` are triggers and indexes of the change that go first.
     #[must_use]
     pub fn remove(&self, live: &Schema, ours: &[Object]) -> Vec<Stage> {
         let mut stages = Vec::new();
         let mut schema = live.clone();
-        let drop = |kind: Kind, name: &Name| {
-            let kind = kind.as_str().to_uppercase();
-            Statement::new(format!("DROP {kind} {name}"))
-        };
-        // An index goes by itself, as the larger ones take a while.
         let (triggers, indexes): (Vec<&Object>, Vec<&Object>) =
             ours.iter().partition(|it| it.kind == Kind::Trigger);
-        let mut first: Vec<Step> = Vec::new();
-        for object in &triggers {
-            let why = format!("{} is not needed any more", object.spoken());
-            first.push(Step::run(why, drop(object.kind, &object.name)));
-        }
-        if let Some(delta) = &self.delta {
-            first.push(Step::run(
-                "nor is the delta",
-                drop(Kind::Table, &delta.name),
-            ));
-        }
+        let mut first: Vec<Step> = triggers.iter().map(|it| drop_one(it)).collect();
+        let delta = self.delta.iter();
+        first.extend(delta.map(|it| drop_table("nor is the delta", &it.name)));
         if !first.is_empty() {
             schema = schema.without_ours(|it| triggers.contains(&it));
             stages.push(once("nobody notes rows any more", first, &schema));
         }
+        // Each by itself, as a larger one takes a while.
         for index in indexes {
-            let why = format!("{} is not needed any more", index.spoken());
             schema = schema.without_ours(|it| it == index);
-            let steps = vec![Step::run(why, drop(index.kind, &index.name))];
-            stages.push(once("an index of the change goes", steps, &schema));
+            stages.push(once(
+                "an index of the change goes",
+                vec![drop_one(index)],
+                &schema,
+            ));
         }
         if let Some(shadow) = &self.shadow {
             stages.push(Stage::Batches(Box::new(removal(shadow))));
-            let gone = Step::run("and the empty table", drop(Kind::Table, &shadow.name));
+            let gone = drop_table("and the empty table", &shadow.name);
             stages.push(once("the rest of it goes", vec![gone], &schema));
         }
         stages
@@ -261,18 +244,8 @@ impl Rebuild<'_> {
     ) -> Vec<Step> {
         let ours = begun.ours.iter();
         let ours = ours.filter(|it| belongs_to(self.change, &it.name) && !self.stays(it));
-        let dropped = |object: &Object| {
-            let kind = object.kind.as_str().to_uppercase();
-            Step::run(
-                format!("{} is not needed any more", object.spoken()),
-                Statement::new(format!("DROP {kind} {}", object.name)),
-            )
-        };
-        let mut steps: Vec<Step> = ours.map(dropped).collect();
-        steps.push(Step::run(
-            "nor is the delta, which is empty",
-            Statement::new(format!("DROP TABLE {}", delta.table)),
-        ));
+        let mut steps: Vec<Step> = ours.map(drop_one).collect();
+        steps.push(drop_table("nor is the delta, which is empty", &delta.table));
         steps.push(schema_rows::open());
         steps.extend(self.exchange());
         steps.push(schema_rows::text(

@@ -37,17 +37,24 @@ pub fn belongs_to(change: i64, object: &Name) -> bool {
 
 /// Takes the change's own triggers and indexes off the application's tables.
 pub(super) fn drop_ours(live: &Schema, change: i64) -> Vec<Step> {
-    let dropped = |object: &Object| {
-        let (kind, name): (_, &Name) = (object.kind.as_str().to_uppercase(), &object.name);
-        Step::run(
-            format!("{} is not needed any more", object.spoken()),
-            Statement::new(format!("DROP {kind} {name}")),
-        )
-    };
     let ours = live.ours.iter();
     ours.filter(|object| belongs_to(change, &object.name))
-        .map(dropped)
+        .map(drop_one)
         .collect()
+}
+
+/// Drops a trigger or an index of the change.
+pub(super) fn drop_one(object: &Object) -> Step {
+    let kind = object.kind.as_str().to_uppercase();
+    Step::run(
+        format!("{} is not needed any more", object.spoken()),
+        Statement::new(format!("DROP {kind} {}", object.name)),
+    )
+}
+
+/// Drops a table of the change.
+pub(super) fn drop_table(why: &str, table: &Name) -> Step {
+    Step::run(why, Statement::new(format!("DROP TABLE {table}")))
 }
 
 /// The schema that stands when these are gone.

@@ -14,7 +14,7 @@ use crate::database::{ForeignKeys, Memory, Statement};
 use crate::name::Name;
 use crate::schema::{Key, Schema, Table, Target};
 
-use super::ours::without_ours_of;
+use super::ours::{drop_table, without_ours_of};
 use super::path::{Path, Stretch};
 use super::{Expect, Outcome, Stage, Step, Transaction, schema_rows};
 
@@ -47,10 +47,8 @@ impl Rebuild<'_> {
         steps.push(schema_rows::open());
         steps.extend(self.exchange());
         steps.push(schema_rows::close());
-        steps.push(Step::run(
-            "the old content goes",
-            Statement::new(format!("DROP TABLE {}", self.target.shadow.name)),
-        ));
+        let shadow = &self.target.shadow.name;
+        steps.push(drop_table("the old content goes", shadow));
         // A table whose rowid nobody can name gets new ones.
         if self.changes_values || !self.target.keeps_indexes || self.table.key == Key::None {
             steps.extend(self.make_indexes_anew());

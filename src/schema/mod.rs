@@ -1,6 +1,8 @@
 //! What the file looks like: read, rehearsed on a replica, and compared.
 
 mod compare;
+mod found;
+mod index;
 mod nearest;
 mod rehearsal;
 mod replica;
@@ -18,12 +20,13 @@ use crate::error::{Error, Result};
 use crate::name::Name;
 
 pub use compare::differences;
+pub use found::FoundTable;
 pub use rehearsal::{
     Addition, NewApps, Pair, Promise, Rehearsed, Shadow, Synced, Target, Trial, TypeSource,
     add_column, alterations_since, altered, check_conflicts, check_expression, default_of,
     index_twins, remove_new, rename_old, replace_old, synced, text_under, text_without, typed,
 };
-pub use table::{Column, FoundTable, Key, KeyColumn, Table};
+pub use table::{Column, Key, KeyColumn, Table};
 pub use unique::Unique;
 
 /// What kind of thing a schema row describes.

@@ -1,12 +1,13 @@
 //! One table as SQLite's own PRAGMAs describe it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::Connection;
 
 use crate::error::{Error, Result};
 use crate::name::Name;
 
+use super::index::{Index, indexes};
 use super::nearest::nearest;
 use super::{Kind, Schema};
 
@@ -36,17 +37,6 @@ pub struct Column {
     pub generated: Option<Generated>,
     /// Whether a row can hold NULL in it.
     pub nullable: bool,
-}
-
-/// A unique, not unique, partial or expression index, described to the last column.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Index {
-    pub(super) name: Name,
-    pub(super) unique: bool,
-    pub(super) origin: String,
-    partial: bool,
-    /// Name or none for an expression, descending, collation; the key columns alone.
-    pub(super) columns: Vec<(Option<Name>, bool, String)>,
 }
 
 /// One column of a foreign key from this table.
@@ -85,33 +75,6 @@ pub struct KeyColumn {
     pub collation: Option<Name>,
     /// Whether the key runs downwards.
     pub descending: bool,
-}
-
-/// A table of changeover's own, as it is found in the file.
-#[derive(Clone, Debug)]
-pub struct FoundTable {
-    /// Its name.
-    pub name: Name,
-    /// Its text.
-    pub text: String,
-    /// How its rows are found.
-    pub key: Key,
-}
-
-impl FoundTable {
-    /// Looks for it.
-    pub fn look_for(connection: &Connection, name: &Name) -> Result<Option<Self>> {
-        let text = connection
-            .prepare_cached(
-                "SELECT sql FROM main.sqlite_schema WHERE type = 'table' AND name = ?1",
-            )?
-            .query_row([name], |row| row.get(0))
-            .optional()?;
-        let Some(text) = text else { return Ok(None) };
-        let key = Table::describe(connection, name)?.key;
-        let name = name.clone();
-        Ok(Some(Self { name, text, key }))
-    }
 }
 
 /// An ordinary table.
@@ -171,7 +134,7 @@ impl Table {
     }
 
     /// Describes a table that is known to be an ordinary one.
-    fn describe(connection: &Connection, name: &Name) -> Result<Self> {
+    pub(super) fn describe(connection: &Connection, name: &Name) -> Result<Self> {
         let (without_rowid, strict) = connection
             .prepare_cached("SELECT wr, strict FROM pragma_table_list(?1) WHERE schema = 'main'")?
             .query_row([name], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -225,6 +188,17 @@ impl Table {
     #[must_use]
     pub fn means_rowid(&self, name: &Name) -> bool {
         !self.without_rowid && ["rowid", "_rowid_", "oid"].map(Name::from).contains(name)
+    }
+
+    /// What REPLACE puts in the place of a NULL, by the name of the column: its default, where it is NOT NULL.
+    #[must_use]
+    pub fn replaced_nulls(&self) -> BTreeMap<String, String> {
+        let in_key = |column: &Column| self.without_rowid && column.key_position > 0;
+        let columns = self.columns.iter();
+        let columns = columns.filter(|column| column.not_null || in_key(column));
+        columns
+            .filter_map(|column| Some((column.name.as_str().to_owned(), column.default.clone()?)))
+            .collect()
     }
 
     /// The columns that a statement may write.
@@ -421,39 +395,6 @@ pub(super) fn columns(connection: &Connection, table: &Name) -> Result<Vec<Colum
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
-/// The indexes whose names are wanted, in SQLite's order.
-pub(super) fn indexes(
-    connection: &Connection,
-    table: &Name,
-    is_wanted: impl Fn(&Name) -> bool,
-) -> Result<Vec<Index>> {
-    let mut list = connection.prepare_cached(
-        "SELECT name, \"unique\", origin, partial FROM pragma_index_list(?1, 'main') ORDER BY seq",
-    )?;
-    let mut columns = connection.prepare_cached(
-        "SELECT name, \"desc\", coll FROM pragma_index_xinfo(?1, 'main') WHERE key ORDER BY seqno",
-    )?;
-    let rows = list.query_map([table], |row| {
-        Ok(Index {
-            name: row.get(0)?,
-            unique: row.get(1)?,
-            origin: row.get(2)?,
-            partial: row.get(3)?,
-            columns: Vec::new(),
-        })
-    })?;
-    let mut indexes = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-    indexes.retain(|index| is_wanted(&index.name));
-    for index in &mut indexes {
-        index.columns = columns
-            .query_map([&index.name], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-            })?
-            .collect::<rusqlite::Result<_>>()?;
-    }
-    Ok(indexes)
 }
 
 fn references(connection: &Connection, table: &Name) -> Result<Vec<Reference>> {

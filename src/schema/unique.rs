@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use crate::error::Result;
 use crate::name::Name;
 
-use super::table::indexes;
+use super::index::{Index, indexes};
 use super::{Key, Table, text};
 
 /// A unique index, whoever made it.
@@ -37,7 +37,8 @@ impl Unique {
         if let Key::Columns(_) = table.key {
             indexes.retain(|index| index.origin != "pk");
         }
-        let unique = |index: super::table::Index| {
+        let defaults = table.replaced_nulls();
+        let unique = |index: Index| {
             let sql: Option<String> = connection
                 .prepare_cached(
                     "SELECT sql FROM main.sqlite_schema WHERE type = 'index' AND name = ?1",
@@ -46,10 +47,10 @@ impl Unique {
             let (words, condition) = sql.as_deref().map(text::index_terms).unwrap_or_default();
             let terms = index.columns.into_iter().enumerate();
             let terms = terms.map(|(at, (column, _, collation))| {
-                let found = column.as_ref().and_then(|name| table.column(name));
-                let default = found
-                    .filter(|it| it.not_null)
-                    .and_then(|it| it.default.clone());
+                let default = column
+                    .as_ref()
+                    .and_then(|it| defaults.get(it.as_str()))
+                    .cloned();
                 let sql = match &column {
                     Some(name) => name.to_string(),
                     None => words.get(at).cloned().unwrap_or_default(),
@@ -70,10 +71,13 @@ impl Unique {
         indexes.into_iter().map(unique).collect()
     }
 
-    /// Its columns; none where an expression is among its terms, so that it may depend on any.
+    /// The columns that must change for a row to share it with another than before; none where that can be any.
     #[must_use]
     pub fn columns(&self) -> Option<Vec<Name>> {
-        self.terms.iter().map(|term| term.column.clone()).collect()
+        let columns = self.terms.iter().map(|term| term.column.clone());
+        columns
+            .collect::<Option<_>>()
+            .filter(|_| self.condition.is_none())
     }
 
     /// The condition under which a row of the table shares it with the one that a trigger calls NEW; `columns` are all of
