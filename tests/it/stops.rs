@@ -37,13 +37,13 @@ fn all_twins() -> impl Iterator<Item = Twins> {
         })
 }
 
-/// Runs the phases until event `n`, while applications write; `at_event` sees the files after each event. Returns whether
-/// there was an event `n`.
-fn run_until(twins: &Twins, n: usize, mut at_event: impl FnMut()) -> bool {
+/// Runs the phases until event `n`, while applications write; `at_event` sees each event. Returns whether there was an
+/// event `n`.
+fn run_until(twins: &Twins, n: usize, mut at_event: impl FnMut(&Event)) -> bool {
     let events = Cell::new(0);
-    let mut observer = |_: &Event| {
+    let mut observer = |event: &Event| {
         twins.write();
-        at_event();
+        at_event(event);
         events.set(events.get() + 1);
         if events.get() > n {
             ControlFlow::Break(())
@@ -73,12 +73,37 @@ fn expect_any_way_on(twins: &Twins) {
     }
 }
 
+/// The moments to stop at, of the events that a change tells one after the other: the first, the second and the last event
+/// of each kind in each run of work, and all where there are few.
+fn moments(events: &[Event]) -> Vec<usize> {
+    let mut kinds: Vec<(String, Vec<usize>)> = Vec::new();
+    let mut parts = 0;
+    for (at, event) in events.iter().enumerate() {
+        parts += usize::from(matches!(event, Event::BackfillStarted { .. }));
+        let text = format!("{event:?}");
+        let kind = format!("{} {parts}", text.split(' ').next().unwrap_or_default());
+        match kinds.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, all)) => all.push(at),
+            None => kinds.push((kind, vec![at])),
+        }
+    }
+    let some = |all: &Vec<usize>| {
+        let mut some: Vec<usize> = all.iter().copied().take(2).collect();
+        some.extend(all.last());
+        some
+    };
+    let mut moments: Vec<usize> = kinds.iter().flat_map(|(_, all)| some(all)).collect();
+    moments.sort_unstable();
+    moments.dedup();
+    moments
+}
+
 #[test]
 fn stopped_after_any_event_it_goes_on_or_is_undone() {
     for twins in all_twins() {
         let stops = (0..).take_while(|n| {
             let twins = twins.copy();
-            let is_stopped = run_until(&twins, *n, || {});
+            let is_stopped = run_until(&twins, *n, |_| {});
             expect_any_way_on(&twins);
             is_stopped
         });
@@ -90,9 +115,74 @@ fn stopped_after_any_event_it_goes_on_or_is_undone() {
 fn power_cut_after_any_event_leaves_what_goes_on_or_is_undone() {
     for twins in all_twins() {
         let mut left = Vec::new();
-        run_until(&twins, usize::MAX, || left.push(twins.as_after_a_crash()));
+        run_until(&twins, usize::MAX, |_| left.push(twins.as_after_a_crash()));
         left.iter().for_each(expect_any_way_on);
         assert!(left.len() > 8, "too few events");
         twins.expect_contracted();
+    }
+}
+
+#[test]
+fn stopped_online_it_goes_on_or_is_undone() {
+    for twins in all_twins().map(Twins::online) {
+        let mut events = Vec::new();
+        run_until(&twins.copy(), usize::MAX, |event| {
+            events.push(event.clone());
+        });
+        let moments = moments(&events);
+        assert!(moments.len() > 12, "too few events: {events:?}");
+        for n in moments {
+            let twins = twins.copy();
+            run_until(&twins, n, |_| {});
+            expect_any_way_on(&twins);
+        }
+    }
+}
+
+#[test]
+fn power_cut_online_leaves_what_goes_on_or_is_undone() {
+    for twins in all_twins().map(Twins::online) {
+        let (mut events, mut left) = (Vec::new(), Vec::new());
+        run_until(&twins, usize::MAX, |event| {
+            events.push(event.clone());
+            left.push(twins.as_after_a_crash());
+        });
+        for n in moments(&events) {
+            expect_any_way_on(&left[n]);
+        }
+        twins.expect_contracted();
+    }
+}
+
+#[test]
+fn abort_that_is_stopped_online_ends_as_an_abort() {
+    for twins in all_twins().map(Twins::online) {
+        for phase in [Phase::Expand, Phase::MigrateData] {
+            twins.apply_under_writes(phase);
+        }
+        let mut events = Vec::new();
+        let other = twins.copy();
+        let outcome = other.observed(Phase::Abort, &mut |event: &Event| {
+            other.write();
+            events.push(event.clone());
+            ControlFlow::Continue(())
+        });
+        outcome.unwrap();
+        other.expect_aborted();
+        for n in moments(&events) {
+            let twins = twins.copy();
+            let told = Cell::new(0);
+            let _ = twins.observed(Phase::Abort, &mut |_: &Event| {
+                twins.write();
+                told.set(told.get() + 1);
+                if told.get() > n {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
+                }
+            });
+            twins.apply_under_writes(Phase::Abort);
+            twins.expect_aborted();
+        }
     }
 }
