@@ -265,7 +265,10 @@ pub(crate) fn forget(file: &File) -> Result<()> {
 /// What an expand warns of, by its plan.
 pub(crate) fn warnings_of_expand(file: &File, change: Change<'_>) -> Vec<String> {
     let request = change.request(Phase::Expand);
-    let plans = open(&file.path(), 1, Rebuilds::Auto).unwrap().plan(&request).unwrap();
+    let plans = open(&file.path(), 1, Rebuilds::Auto)
+        .unwrap()
+        .plan(&request)
+        .unwrap();
     plans.into_iter().flat_map(|plan| plan.warnings).collect()
 }
 
