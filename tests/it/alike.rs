@@ -111,6 +111,38 @@ twins! {
         write_both: true,
         ..PLAIN
     };
+    unique_in_several_ways: Kind {
+        schema: "CREATE TABLE {t}(id INTEGER PRIMARY KEY, name TEXT UNIQUE, rank INTEGER UNIQUE,
+                                  code TEXT DEFAULT 'c' NOT NULL, UNIQUE (code, rank));
+                 CREATE UNIQUE INDEX {t}_sum ON {t}(rank + id) WHERE rank < 20",
+        rank: "i * 2 + 100",
+        unique: Unique::Column,
+        ..PLAIN
+    };
+    unique_beside_the_column: Kind {
+        schema: "CREATE TABLE {t}(id INTEGER PRIMARY KEY, name TEXT, rank INTEGER);
+                 CREATE UNIQUE INDEX {t}_few ON {t}(rank DESC) WHERE rank < 10;
+                 CREATE UNIQUE INDEX {t}_sum ON {t}(rank + id, rank % 2)",
+        rank: "i * 2 + 100",
+        ..PLAIN
+    };
+    unique_without_a_key: Kind {
+        schema: "CREATE TABLE {t}(name TEXT, rank INTEGER);
+                 CREATE UNIQUE INDEX {t}_name ON {t}(name COLLATE NOCASE) WHERE name > 'a';
+                 CREATE UNIQUE INDEX {t}_rank ON {t}(rank / 2) WHERE rank % 2 = 0",
+        key: Key::Number("rowid"),
+        rank: "i * 2 + 100",
+        row: "'Row ' || i",
+        unique: Unique::Otherwise,
+        ..PLAIN
+    };
+    unique_without_rowid: Kind {
+        schema: "CREATE TABLE {t}(id TEXT COLLATE NOCASE PRIMARY KEY, name TEXT, rank INTEGER UNIQUE) WITHOUT ROWID;
+                 CREATE UNIQUE INDEX {t}_id ON {t}(upper(id), abs(rank) DESC)",
+        key: Key::Text("id"),
+        rank: "i * 2 + 100",
+        ..PLAIN
+    };
     unique_with_others: Kind {
         schema: "CREATE TABLE {t}(id INTEGER PRIMARY KEY, name TEXT, rank INTEGER, UNIQUE (rank, name))",
         unique: Unique::Otherwise,
@@ -260,6 +292,8 @@ struct Round {
     seed: u64,
     journal: &'static str,
     end: End,
+    /// Whether the table is rebuilt online, while applications go on.
+    online: bool,
 }
 
 impl Round {
@@ -272,6 +306,7 @@ impl Round {
                 0 | 3 => End::Contract,
                 _ => End::Abort,
             },
+            online: seed / 2 % 2 == 0,
         }
     }
 }
@@ -338,16 +373,29 @@ fn go_through(round: &Round) {
     let mut new = start(beside);
     new.works(40);
     old.works(40);
+    let way = if round.online {
+        ["--batch-rows", "40", "--online", "always"]
+    } else {
+        ["--batch-rows", "40", "--online", "never"]
+    };
+    let ended = |phase: &[&str], beside: Option<&Application>| {
+        let before = beside.map(Application::transactions);
+        changeover(&[phase, &way].concat());
+        if round.online {
+            let after = beside.map(Application::transactions);
+            assert!(after.is_none() || after > before, "the application waited");
+        }
+    };
     let last = match round.end {
         End::Contract => {
             old.stop();
             // Whoever writes the old column ends before it goes.
             if beside == Version::Both {
                 new.stop();
-                changeover(&["contract", "t", "name"]);
+                ended(&["contract", "t", "name"], None);
                 new = start(Version::New);
             } else {
-                changeover(&["contract", "t", "name"]);
+                ended(&["contract", "t", "name"], Some(&new));
             }
             new.works(30);
             new.stop();
@@ -355,7 +403,7 @@ fn go_through(round: &Round) {
         }
         End::Abort => {
             new.stop();
-            changeover(&["abort", "t"]);
+            ended(&["abort", "t"], Some(&old));
             old.works(20);
             old.stop();
             Version::Old

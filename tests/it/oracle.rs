@@ -42,10 +42,10 @@ pub(crate) struct Portrait {
     file: Vec<String>,
 }
 
-/// Runs the change in every way there is, told and untold, to its end and back, and compares.
+/// Runs the change told and at once, and untold and online, to its end and back, and compares.
 #[track_caller]
 pub(crate) fn survives(file: &File, change: Change<'_>) {
-    for change in [change, change.untold()] {
+    for change in [change, change.untold().online()] {
         finds_no_difference(&to_the_end(file, change), change, "to the end");
         finds_no_difference(&and_back(file, change, false), change, "expand and back");
         finds_no_difference(

@@ -10,6 +10,8 @@ use proptest::test_runner::Config;
 use rusqlite::params_from_iter;
 use rusqlite::types::Value;
 
+use changeover::changeover::Rebuilds;
+
 use super::oracle::{and_back, to_the_end};
 use super::support::{Change, File, Name, change};
 
@@ -126,6 +128,7 @@ struct Made {
     source: Index,
     told: bool,
     migrated: bool,
+    online: bool,
     batch_rows: u32,
 }
 
@@ -235,12 +238,18 @@ fn made() -> impl Strategy<Value = Made> {
         prop_oneof![4 => Just("UTF-8"), 1 => Just("UTF-16le")],
         any::<bool>(),
     );
-    let changed = (any::<Index>(), any::<bool>(), any::<bool>(), 1..5_u32);
+    let changed = (
+        any::<Index>(),
+        any::<bool>(),
+        any::<bool>(),
+        any::<bool>(),
+        1..5_u32,
+    );
     (table, around, changed).prop_map(|(table, around, changed)| {
         let (table, names, columns, key, without_rowid, strict, computed, takes_rowid, rows) =
             table;
         let (indexes, views, triggers, child, analyzed, encoding, checked) = around;
-        let (source, told, migrated, batch_rows) = changed;
+        let (source, told, migrated, online, batch_rows) = changed;
         Made {
             table,
             names,
@@ -261,6 +270,7 @@ fn made() -> impl Strategy<Value = Made> {
             source,
             told,
             migrated,
+            online,
             batch_rows,
         }
     })
@@ -292,6 +302,11 @@ impl Made {
         Change {
             told: self.told,
             batch_rows: self.batch_rows,
+            rebuilds: if self.online {
+                Rebuilds::Auto
+            } else {
+                Rebuilds::AtOnce
+            },
             ..change(
                 self.table,
                 self.name(self.source()),

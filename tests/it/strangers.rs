@@ -86,9 +86,12 @@ fn is_carried(table: &str, moment: Moment, meddle: impl Fn(&Twins)) {
     let (twins, outcome) = meddled(table, moment, meddle);
     outcome.unwrap();
     twins.write();
+    let (finished, undone) = (twins.copy().online(), twins.copy().online());
     let other = twins.copy();
     twins.finish();
     other.undo();
+    finished.finish();
+    undone.undo();
 }
 
 /// Tests that something done in the middle, to the file and to its twin, is carried through.

@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use changeover::changeover::{Changeover, Options, Runner};
+use changeover::changeover::{Changeover, Options, Rebuilds, Runner};
 use changeover::event::{self, Observer};
 use changeover::request::{Abort, Contract, Expand, MigrateData, Request};
 use changeover::{Phase, Result};
@@ -136,6 +137,8 @@ pub(crate) struct Change<'a> {
     pub(crate) batch_rows: u32,
     /// Whether new applications write both columns.
     pub(crate) write_both: bool,
+    /// How the table is rebuilt: online wherever that can be, where it says [`Rebuilds::Auto`].
+    pub(crate) rebuilds: Rebuilds,
 }
 
 /// The change of column `old` of `table` into `new`, in batches so small that even few rows make several.
@@ -148,6 +151,7 @@ pub(crate) fn change<'a>(table: &'a str, old: &'a str, new: &'a str) -> Change<'
         allow_breaking: false,
         batch_rows: 2,
         write_both: false,
+        rebuilds: Rebuilds::AtOnce,
     }
 }
 
@@ -163,6 +167,14 @@ impl Change<'_> {
     pub(crate) fn allowing_breaks(self) -> Self {
         Self {
             allow_breaking: true,
+            ..self
+        }
+    }
+
+    /// The same, where the table is rebuilt in many transactions rather than in one.
+    pub(crate) fn online(self) -> Self {
+        Self {
+            rebuilds: Rebuilds::Online,
             ..self
         }
     }
@@ -241,25 +253,30 @@ impl Change<'_> {
         phase: Phase,
         observer: &mut Observer<'_>,
     ) -> Result<Entry> {
-        open(&file.path(), self.batch_rows)?.apply(&self.request(phase), observer)
+        open(&file.path(), self.batch_rows, self.rebuilds)?.apply(&self.request(phase), observer)
     }
 }
 
 /// Takes the ledger out of the file.
 pub(crate) fn forget(file: &File) -> Result<()> {
-    open(&file.path(), 1)?.forget()
+    open(&file.path(), 1, Rebuilds::Auto)?.forget()
 }
 
 /// What an expand warns of, by its plan.
 pub(crate) fn warnings_of_expand(file: &File, change: Change<'_>) -> Vec<String> {
     let request = change.request(Phase::Expand);
-    let plans = open(&file.path(), 1).unwrap().plan(&request).unwrap();
+    let plans = open(&file.path(), 1, Rebuilds::Auto)
+        .unwrap()
+        .plan(&request)
+        .unwrap();
     plans.into_iter().flat_map(|plan| plan.warnings).collect()
 }
 
-fn open(path: &Path, batch_rows: u32) -> Result<Changeover> {
+fn open(path: &Path, batch_rows: u32, rebuilds: Rebuilds) -> Result<Changeover> {
     let options = Options {
         batch_rows,
+        max_hold: Duration::ZERO,
+        rebuilds,
         // Whoever was at work before is gone, as after a crash: no test here has two at work at a time.
         runner: Runner {
             name: "a test".to_owned(),

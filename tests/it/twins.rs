@@ -53,6 +53,12 @@ impl Twins {
         Self { writes, ..self }
     }
 
+    /// The same, where the table is rebuilt online.
+    pub(crate) fn online(mut self) -> Self {
+        self.change = self.change.online();
+        self
+    }
+
     /// Both once more.
     pub(crate) fn copy(&self) -> Self {
         self.as_after_a_crash()

@@ -16,6 +16,8 @@ pub(super) struct Kind {
     pub(super) values: Values,
     /// The name in the `i`th row, as SQL.
     pub(super) row: &'static str,
+    /// And the rank.
+    pub(super) rank: &'static str,
     pub(super) unique: Unique,
     /// Whether a statement with OR IGNORE may fail where it would pass over a row: what must not be is refused by a
     /// trigger then, which knows nothing of that clause.
@@ -38,6 +40,7 @@ pub(super) const PLAIN: Kind = Kind {
     key: Key::Number("id"),
     values: Values::Texts,
     row: "'row ' || i",
+    rank: "15 + i % 9",
     unique: Unique::No,
     refuses_aloud: false,
     upserts: true,
@@ -172,7 +175,11 @@ impl Kind {
     /// The table with so many rows, its twin, and what belongs to both, as SQL.
     pub(super) fn file(&self, rows: u32) -> String {
         let Self {
-            schema, key, row, ..
+            schema,
+            key,
+            row,
+            rank,
+            ..
         } = self;
         let mut sql = String::new();
         for table in ["t", "twin"] {
@@ -180,7 +187,7 @@ impl Kind {
             sql.push_str(&format!(
                 ";
                  WITH RECURSIVE number(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM number WHERE i < {rows})
-                 INSERT INTO {table}({}, name, rank) SELECT {}, {row}, 15 + i % 9 FROM number;",
+                 INSERT INTO {table}({}, name, rank) SELECT {}, {row}, {rank} FROM number;",
                 key.columns().join(", "),
                 key.of_row(),
             ));

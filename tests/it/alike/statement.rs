@@ -89,12 +89,13 @@ impl Statement {
 
     /// Any statement on a table of this kind.
     pub(super) fn random(kind: &Kind, dice: &mut Dice) -> Self {
-        match dice.roll(16) {
+        match dice.roll(17) {
             0..=5 => insert(kind, dice),
             6 => copy_a_row(kind, dice),
             7 => delete(kind, dice),
             8 if !kind.others.is_empty() => other(kind, dice),
             8..=9 => update_many(kind, dice),
+            10 => exchange(kind, dice),
             _ => update_one(kind, dice),
         }
     }
@@ -236,6 +237,32 @@ fn update_many(kind: &Kind, dice: &mut Dice) -> Statement {
                 )
             }
             _ => format!("UPDATE {table} SET rank = {to} WHERE rank = {from}"),
+        }
+    })
+}
+
+/// Two rows that take the keys, or the ranks, of each other, where no key stands in the way; with OR REPLACE one goes.
+fn exchange(kind: &Kind, dice: &mut Dice) -> Statement {
+    let key = kind.key;
+    let (one, other) = (key.random(dice), key.random(dice));
+    let column = key.columns()[key.columns().len() - 1];
+    let (one, other) = (one[one.len() - 1].clone(), other[other.len() - 1].clone());
+    let rows = condition(key, dice).replace(" AND ", " OR ");
+    let policy = policy(dice);
+    let of_ranks = dice.one_in(2);
+    let (low, high) = (rank(dice), rank(dice));
+    Statement::new(move |side| {
+        let table = side.table;
+        if of_ranks {
+            format!(
+                "UPDATE{policy} {table} SET rank = CASE rank WHEN {low} THEN {high} ELSE {low} END
+                 WHERE rank IN ({low}, {high}) AND ({rows} OR {column} IN ({one}, {other}))"
+            )
+        } else {
+            format!(
+                "UPDATE{policy} {table} SET {column} = CASE {column} WHEN {one} THEN {other} ELSE {one} END
+                 WHERE {column} IN ({one}, {other})"
+            )
         }
     })
 }
