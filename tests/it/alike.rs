@@ -306,7 +306,7 @@ impl Round {
                 0 | 3 => End::Contract,
                 _ => End::Abort,
             },
-            online: seed / 2 % 2 == 0,
+            online: (seed / 2).is_multiple_of(2),
         }
     }
 }
