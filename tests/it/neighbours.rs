@@ -179,7 +179,7 @@ fn apply(file: &File, phase: Phase, observer: &mut Observer<'_>) -> Result<()> {
 
 fn apply_to(db: &Path, phase: Phase, observer: &mut Observer<'_>) -> Result<()> {
     let options = Options {
-        batch_rows: 100,
+        batch_rows: 150,
         rebuilds: Rebuilds::Online,
         ..Options::default()
     };
@@ -488,7 +488,7 @@ fn log_size(file: &File) -> u64 {
 #[test]
 fn rows_written_behind_the_copy_do_not_hold_up_the_look_at_it() {
     let file = people("WAL");
-    let rows = 20_000_u64;
+    let rows = 10_000_u64;
     file.execute(&format!(
         "WITH RECURSIVE n(i) AS (SELECT {ROWS} + 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
          INSERT INTO people(id, name) SELECT i, 'name ' || i FROM n"
