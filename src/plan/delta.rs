@@ -117,18 +117,19 @@ impl Delta {
         )
     }
 
-    /// That a row of the live table, called `live` in the statement, is not in the delta.
+    /// That a row with this key is not in the delta.
+    ///
+    /// SQLite collects the keys once for all rows that a statement asks this of. The delta has no index, since applications
+    /// would have to keep it up, and grows for as long as such a statement takes.
     pub(super) fn lacks(&self, key: &[String]) -> String {
-        let equal: Vec<String> = self
-            .keys()
-            .iter()
-            .zip(key)
-            .map(|(here, there)| format!("{there} = delta.{here}"))
-            .collect();
+        let keys = self.keys();
+        let known: Vec<String> = keys.iter().map(|it| format!("{it} IS NOT NULL")).collect();
         format!(
-            "NOT EXISTS (SELECT 1 FROM {} AS delta WHERE {})",
+            "({}) NOT IN (SELECT {} FROM {} WHERE {})",
+            key.join(", "),
+            keys.join(", "),
             self.table,
-            equal.join(" AND ")
+            known.join(" AND ")
         )
     }
 

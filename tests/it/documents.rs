@@ -11,6 +11,8 @@ use std::process::{Command, Stdio};
 use changeover::cli::Cli;
 use clap::CommandFactory;
 
+use super::process::{finish, skipped};
+
 const PROGRAM: &str = env!("CARGO_BIN_EXE_changeover");
 
 fn root() -> &'static Path {
@@ -160,6 +162,26 @@ fn shown_messages_get_the_replies_that_are_shown() {
             page.display()
         );
     }
+}
+
+/// On a small table; `cargo test` has made the program.
+#[test]
+fn the_example_shows_a_change_in_which_no_statement_fails() {
+    let example = Path::new(PROGRAM).with_file_name("examples/live_rename");
+    if !example.exists() {
+        return skipped("the example is not built");
+    }
+    let ran = finish(Command::new(example).arg("2000"), b"").done();
+    let lines = ran.lines();
+    for phase in ["expand", "migrate data", "contract"] {
+        let done = format!("{phase}: done in ");
+        assert!(lines.iter().any(|it| it.starts_with(&done)), "{ran:?}");
+    }
+    for version in ["old", "new"] {
+        let verdict = format!("{version} version: 0 statements failed");
+        assert!(lines.iter().any(|it| it.starts_with(&verdict)), "{ran:?}");
+    }
+    assert!(lines.contains(&"integrity_check: ok"), "{ran:?}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use changeover::changeover::Rebuilds;
 use changeover::event::{Event, Observer, Obstacle};
@@ -179,7 +179,7 @@ fn apply(file: &File, phase: Phase, observer: &mut Observer<'_>) -> Result<()> {
 
 fn apply_to(db: &Path, phase: Phase, observer: &mut Observer<'_>) -> Result<()> {
     let options = Options {
-        batch_rows: 100,
+        batch_rows: 150,
         rebuilds: Rebuilds::Online,
         ..Options::default()
     };
@@ -481,4 +481,43 @@ fn log_size(file: &File) -> u64 {
     let mut log = file.path().into_os_string();
     log.push("-wal");
     std::fs::metadata(log).map_or(0, |it| it.len())
+}
+
+/// However much is written while the copy is compared with the table, that comes to an end: what is written by then is looked
+/// up, not searched for row by row.
+#[test]
+fn rows_written_behind_the_copy_do_not_hold_up_the_look_at_it() {
+    let file = people("WAL");
+    let rows = 10_000_u64;
+    file.execute(&format!(
+        "WITH RECURSIVE n(i) AS (SELECT {ROWS} + 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
+         INSERT INTO people(id, name) SELECT i, 'name ' || i FROM n"
+    ));
+    migrated(&file);
+    let (mut written, mut took) = (None, None);
+    let options = Options {
+        rebuilds: Rebuilds::Online,
+        ..Options::default()
+    };
+    let request = change("people", "name", "full_name").request(Phase::Contract);
+    let mut changeover = Changeover::open(&file.path(), options).unwrap();
+    let outcome = changeover.apply(&request, &mut |event| {
+        match event {
+            Event::BatchDone { passed, rows } if passed == rows && written.is_none() => {
+                file.execute("UPDATE people SET name = name || '!'");
+                written = Some(Instant::now());
+            }
+            Event::Looked { rows: looked } if *looked == rows && took.is_none() => {
+                took = written.map(|it| it.elapsed());
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    });
+    outcome.unwrap();
+    let took = took.unwrap();
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    let all = "SELECT count(*) FROM people WHERE full_name LIKE '%!'";
+    assert_eq!(number(&file.path(), all), rows.cast_signed());
+    sound(&file);
 }
