@@ -15,6 +15,9 @@ const MIGRATE_DATA: &str = "migrate-data name full_name --batch-rows 20";
 const CONTRACT: &str = "contract people name";
 const ABORT: &str = "abort people";
 
+/// How contract and abort rebuild the table.
+const WAYS: [&str; 2] = ["--online never", "--online always --batch-rows 100"];
+
 /// Somebody who kills changeovers at random moments.
 struct Killer {
     dice: Dice,
@@ -22,6 +25,8 @@ struct Killer {
     kills: u32,
     /// The kills that came in the midst of a data migration.
     in_migrations: u32,
+    /// Those in the midst of a contract or an abort.
+    in_rebuilds: u32,
 }
 
 impl Killer {
@@ -32,17 +37,26 @@ impl Killer {
             wanted: wanted.map_or(10, |wanted| wanted.parse().unwrap()),
             kills: 0,
             in_migrations: 0,
+            in_rebuilds: 0,
         }
     }
 
     fn has_enough(&self) -> bool {
-        self.kills >= self.wanted
+        self.kills >= self.wanted && self.in_rebuilds >= self.wanted / 3
+    }
+
+    /// The command, and where it rebuilds the table, any way to do that.
+    fn in_any_way(&mut self, line: &str) -> String {
+        match line {
+            CONTRACT | ABORT => format!("{line} {}", self.dice.pick(&WAYS)),
+            _ => line.to_owned(),
+        }
     }
 
     /// Starts a command and kills it a moment later. Returns whether it was done before.
     #[track_caller]
     fn kill(&mut self, db: &Path, line: &str) -> bool {
-        let mut child = start(on(db).args(line.split(' ')));
+        let mut child = start(on(db).args(self.in_any_way(line).split(' ')));
         // Most commands are short, and a data migration under traffic is long.
         let longest = [50_000, 200_000][self.dice.roll(2) as usize];
         thread::sleep(Duration::from_micros(self.dice.roll(longest).into()));
@@ -54,6 +68,7 @@ impl Killer {
         }
         self.kills += 1;
         self.in_migrations += u32::from(line == MIGRATE_DATA);
+        self.in_rebuilds += u32::from([CONTRACT, ABORT].contains(&line));
         assert_eq!(texts(db, "PRAGMA integrity_check"), ["ok"], "{line}");
         false
     }
@@ -72,7 +87,7 @@ impl Killer {
     #[track_caller]
     fn kill_until_done(&mut self, db: &Path, line: &str) {
         self.kill_some_times(db, line);
-        words(db, line).done();
+        words(db, &self.in_any_way(line)).done();
     }
 }
 
@@ -82,6 +97,13 @@ fn schema(db: &Path) -> Vec<String> {
         db,
         "SELECT sql FROM sqlite_schema WHERE tbl_name = 'people' ORDER BY rowid",
     )
+}
+
+fn is_contracted(db: &Path) -> bool {
+    texts(
+        db,
+        "SELECT state FROM _changeover_changes ORDER BY id DESC LIMIT 1",
+    ) == ["contracted"]
 }
 
 /// A whole change with both applications at work, begun anew once or twice.
@@ -114,6 +136,16 @@ fn change(killer: &mut Killer, journal: &str) {
         new = Application::start(&db, "full_name");
     }
     old.await_writes();
+    killer.kill_some_times(&db, CONTRACT);
+    if killer.dice.roll(2) == 0 && !is_contracted(&db) {
+        killer.kill_until_done(&db, ABORT);
+        new.end();
+        assert_eq!(schema(&db), before);
+        old.await_writes();
+        killer.kill_until_done(&db, EXPAND);
+        killer.kill_until_done(&db, MIGRATE_DATA);
+        new = Application::start(&db, "full_name");
+    }
     killer.kill_until_done(&db, CONTRACT);
     new.await_writes();
     old.end();
@@ -151,9 +183,10 @@ fn killed_at_random_moments_under_traffic_it_loses_nothing() {
         change(&mut killer, "DELETE");
     }
     eprintln!(
-        "{} kills, {} of them in data migrations, in {:?}",
+        "{} kills, {} of them in data migrations and {} in rebuilds, in {:?}",
         killer.kills,
         killer.in_migrations,
+        killer.in_rebuilds,
         begun.elapsed()
     );
 }
