@@ -19,6 +19,7 @@ mod crash;
 mod documents;
 mod full_disk;
 mod node;
+mod online;
 mod oracle;
 mod process;
 mod property;
