@@ -2,13 +2,13 @@
 //! and once there is room again everything goes on.
 
 use std::cell::Cell;
+use std::env;
 use std::fs::{self, File};
-use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::Command;
-use std::{env, io};
 
+use fs4::fs_std::FileExt;
 use rusqlite::{Connection, ErrorCode};
 
 use changeover::{Event, Phase};
@@ -20,7 +20,7 @@ use super::twins::Twins;
 /// Set for the process alone that has a small disk to itself.
 const ON_A_SMALL_DISK: &str = "CHANGEOVER_TEST_SMALL_DISK";
 
-/// Where files of tests lie; here a disk of eight megabytes is put in its place.
+/// Where files of tests lie; here a disk of 48 megabytes is put in its place.
 const DISK: &str = "/dev/shm";
 
 const TABLE: &str = "CREATE TABLE people(k INTEGER PRIMARY KEY, name TEXT NOT NULL, age INT);
@@ -38,7 +38,7 @@ fn full_disk_at_any_moment_loses_nothing() {
     namespace
         .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
         .arg(format!(
-            "mount -t tmpfs -o size=8m none {DISK} && echo mounted && exec \"$@\""
+            "mount -t tmpfs -o size=48m none {DISK} && echo mounted && exec \"$@\""
         ))
         .arg("sh")
         .arg(this)
@@ -67,10 +67,39 @@ fn on_a_small_disk() {
         return;
     }
     for (journal, room) in FULL {
-        let failures = (0..).map_while(|n| full_behind_event(journal, n, room));
+        let failures =
+            (0..).map_while(|n| full_behind_event(twins(journal), Phase::Expand, n, room));
         assert!(failures.filter(|failed| *failed).count() > 4);
+        // Of the many moments of an online contract each third.
+        let moments = (0..).step_by(3);
+        let failures =
+            moments.map_while(|n| full_behind_event(migrated(journal), Phase::Contract, n, room));
+        assert!(failures.filter(|failed| *failed).count() > 1);
         full_in_abort(journal, room);
+        no_room_is_told_before_anything_begins(journal);
     }
+}
+
+/// A change that is migrated, and is to end online.
+fn migrated(journal: &str) -> Twins {
+    let twins = twins(journal).online();
+    for phase in [Phase::Expand, Phase::MigrateData] {
+        twins.apply(phase).unwrap();
+    }
+    twins
+}
+
+fn no_room_is_told_before_anything_begins(journal: &str) {
+    let twins = migrated(journal);
+    let bytes = twins.file.bytes();
+    let filled = Filler::leaving(30_000);
+    for phase in [Phase::Contract, Phase::Abort] {
+        let error = twins.apply(phase).unwrap_err();
+        assert!(matches!(error, Error::NoRoom { .. }), "{error:?}");
+        assert!(twins.file.bytes() == bytes);
+    }
+    drop(filled);
+    twins.finish();
 }
 
 fn twins(journal: &str) -> Twins {
@@ -79,9 +108,9 @@ fn twins(journal: &str) -> Twins {
     twins
 }
 
-/// Fills the disk behind event `n`. Returns whether a phase failed then; none where there was no such event.
-fn full_behind_event(journal: &str, n: usize, room: u64) -> Option<bool> {
-    let (twins, events) = (twins(journal), Cell::new(0));
+/// Fills the disk behind event `n` of the phases from the first on. Returns whether a phase failed then; none where there was no such event.
+fn full_behind_event(twins: Twins, first: Phase, n: usize, room: u64) -> Option<bool> {
+    let events = Cell::new(0);
     let application = at_work(&twins);
     let filled = Cell::new(None);
     let mut observer = |_: &Event| {
@@ -94,10 +123,12 @@ fn full_behind_event(journal: &str, n: usize, room: u64) -> Option<bool> {
     let phases = [Phase::Expand, Phase::MigrateData, Phase::Contract];
     let error = phases
         .into_iter()
+        .skip_while(|phase| *phase != first)
         .find_map(|phase| twins.observed(phase, &mut observer).err());
     let filled = filled.take()?;
     if let Some(error) = &error {
-        assert!(matches!(error, Error::DiskFull), "{n}, {room}: {error:?}");
+        let is_expected = matches!(error, Error::DiskFull | Error::NoRoom { .. });
+        assert!(is_expected, "{n}, {room}: {error:?}");
     }
     expect_only_room_to_lack(&application);
     drop((filled, application));
@@ -157,12 +188,9 @@ impl Filler {
 
     /// Leaves room for so many kibibytes.
     fn leaving(room: u64) -> Self {
-        let mut file = File::create(Self::PATH).unwrap();
-        let full = io::copy(&mut io::repeat(b'x'), &mut file).unwrap_err();
-        assert_eq!(full.kind(), io::ErrorKind::StorageFull);
-        file.flush().unwrap();
-        let size = file.metadata().unwrap().len();
-        file.set_len(size - room * 1024).unwrap();
+        let file = File::create(Self::PATH).unwrap();
+        let free = fs4::available_space(DISK).unwrap();
+        file.allocate(free - room * 1024).unwrap();
         Self
     }
 }

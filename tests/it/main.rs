@@ -21,6 +21,7 @@ mod full_disk;
 mod litestream;
 mod neighbours;
 mod node;
+mod online;
 mod oracle;
 mod process;
 mod property;

@@ -135,7 +135,7 @@ fn runner_whose_change_is_aborted_says_so_and_ends() {
     application.await_writes();
     go_on(&db);
     let told = "no change waits for data to go from `name` to `full_name`";
-    await_end(runner, b"").failed(3, told);
+    expect_to_end_with(told, runner);
     application.end();
     expect_twins(&db, "name");
     let table = "SELECT sql FROM sqlite_schema WHERE name = 'people' OR name LIKE '\\_changeover\\_1%' ESCAPE '\\'";
@@ -143,6 +143,96 @@ fn runner_whose_change_is_aborted_says_so_and_ends() {
         texts(&db, table),
         ["CREATE TABLE people(id INTEGER PRIMARY KEY, name TEXT NOT NULL, age INT DEFAULT 3)"]
     );
+}
+
+/// A runner that is refused, having told perhaps that it pauses.
+#[track_caller]
+fn expect_to_end_with(told: &str, runner: Child) {
+    let ran = await_end(runner, b"");
+    assert_eq!(ran.code(), 3, "{ran:?}");
+    assert!(ran.stderr.contains(told), "{ran:?}");
+}
+
+/// A migrated change, whose contract pauses behind its first batch.
+fn paused_contract(folder: &Folder) -> std::path::PathBuf {
+    let db = folder.join("app.db");
+    make_tables(&db, "WAL");
+    words(&db, "expand people full_name --from name").done();
+    words(&db, "migrate-data name full_name").done();
+    execute(
+        &db,
+        "UPDATE _changeover_runs SET paused = 1, rows_passed = 0",
+    );
+    db
+}
+
+/// A changeover at work on the contract.
+fn contractor(db: &Path, seconds: u32) -> Child {
+    let patience = format!("--busy-timeout={seconds}");
+    let line = "contract people name --online always --batch-rows 20";
+    start(on(db).arg(patience).args(line.split(' ')))
+}
+
+const CONTRACTED: &str = "version 3  remove_name_column  people (id, full_name, age NULL)\n";
+
+#[test]
+fn second_contract_waits_and_gets_the_answer_of_the_first() {
+    let folder = Folder::new();
+    let db = paused_contract(&folder);
+    let first = contractor(&db, 5);
+    await_work_of(&db, &first);
+    let told = format!(
+        "another changeover is at work on this change: process {} on",
+        first.id()
+    );
+    await_end(contractor(&db, 0), b"").failed(4, &told);
+    let second = contractor(&db, 60);
+    go_on(&db);
+    for runner in [first, second] {
+        assert_eq!(await_end(runner, b"").done().stdout, CONTRACTED);
+    }
+    assert_eq!(number(&db, "SELECT count(*) FROM _changeover_history"), 3);
+    expect_twins(&db, "full_name");
+}
+
+#[test]
+fn second_contract_takes_over_at_once_when_the_first_is_killed() {
+    let folder = Folder::new();
+    let db = paused_contract(&folder);
+    let application = Application::start(&db, "full_name");
+    let mut first = contractor(&db, 5);
+    await_work_of(&db, &first);
+    let second = contractor(&db, 60);
+    first.kill().unwrap();
+    first.wait().unwrap();
+    await_work_of(&db, &second);
+    application.await_writes();
+    go_on(&db);
+    assert_eq!(await_end(second, b"").done().stdout, CONTRACTED);
+    application.end();
+    expect_twins(&db, "full_name");
+}
+
+#[test]
+fn contract_that_is_aborted_says_so_and_ends() {
+    for online in ["always", "never"] {
+        let folder = Folder::new();
+        let db = paused_contract(&folder);
+        let application = Application::start(&db, "name");
+        let runner = contractor(&db, 5);
+        await_work_of(&db, &runner);
+        words(&db, &format!("abort people --online {online}")).done();
+        application.await_writes();
+        go_on(&db);
+        expect_to_end_with("no change replaces column `name` of table `people`", runner);
+        application.end();
+        expect_twins(&db, "name");
+        let table = "SELECT sql FROM sqlite_schema WHERE name = 'people' OR name LIKE '\\_changeover\\_1%' ESCAPE '\\'";
+        assert_eq!(
+            texts(&db, table),
+            ["CREATE TABLE people(id INTEGER PRIMARY KEY, name TEXT NOT NULL, age INT DEFAULT 3)"]
+        );
+    }
 }
 
 /// Stops a process while it does not hold the write lock.

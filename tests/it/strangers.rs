@@ -11,19 +11,19 @@ use changeover::{Changeover, Event, Options, Phase, Result, unobserved};
 use super::support::{Error, forget};
 use super::twins::Twins;
 
-const TABLE: &str = "CREATE TABLE people(k INTEGER PRIMARY KEY, name TEXT NOT NULL CHECK (name <> ''), age INT /* in years */);
+pub(crate) const TABLE: &str = "CREATE TABLE people(k INTEGER PRIMARY KEY, name TEXT NOT NULL CHECK (name <> ''), age INT /* in years */);
     CREATE INDEX by_name ON people(name);
     CREATE TABLE seen(k, name);";
 
 /// The rows have keys that SQLite may change.
-const HIDDEN_KEYS: &str = "CREATE TABLE people(k INT, name TEXT NOT NULL, age INT);";
+pub(crate) const HIDDEN_KEYS: &str = "CREATE TABLE people(k INT, name TEXT NOT NULL, age INT);";
 
 const ROWS: &str = "PRAGMA journal_mode = WAL;
     WITH RECURSIVE n(i) AS (VALUES (0) UNION ALL SELECT i + 1 FROM n WHERE i < 9)
     INSERT INTO people(k, name) SELECT i, 'name ' || i FROM n;";
 
 /// What applications write that know neither `k` nor `age`, and call the table `people`.
-const WRITES: [&str; 3] = [
+pub(crate) const WRITES: [&str; 3] = [
     "INSERT INTO people({name}) VALUES ('came as ' || {n})",
     "UPDATE people SET {name} = {name} || ' ' || {n} WHERE rowid % 3 = {n} % 3",
     "DELETE FROM people WHERE rowid = {n} % 12",
