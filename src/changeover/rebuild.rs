@@ -63,7 +63,8 @@ impl View<'_> {
             return Ok((Way::AtOnce(found), None));
         }
         let name = table.name.as_str();
-        if let Some(obstacle) = wanted.obstacle() {
+        let uniques = Unique::of(self.connection, table)?;
+        if let Some(obstacle) = wanted.obstacle(&uniques) {
             if self.options.rebuilds == Rebuilds::Online {
                 return Err(Error::NotSupported(format!(
                     "table `{name}` cannot be rebuilt online: {obstacle}"
@@ -82,7 +83,7 @@ impl View<'_> {
         let is_stale = matches!(table.key, Key::Rowid { hidden: true, .. })
             && ledger_knows(self.connection, change)? != Some(schema_version(self.connection)?);
         let online = Online {
-            uniques: Unique::of(self.connection, table)?,
+            uniques,
             found,
             is_stale,
             text_after: Shadow::text_for(&self.schema, table, &plan::shadow_name(change.id))?,
@@ -171,9 +172,14 @@ impl View<'_> {
 }
 
 impl Wanted<'_> {
-    fn obstacle(&self) -> Option<&str> {
+    fn obstacle(&self, uniques: &[Unique]) -> Option<&str> {
         if self.table.key == Key::None {
             return Some("three of its columns have the names by which rowids are found");
+        }
+        if !uniques.iter().all(|it| it.is_known_before(self.table)) {
+            return Some(
+                "what a unique index of it holds of a row is not known before the row is written",
+            );
         }
         if !self.target.keeps_indexes {
             return Some("an index of the new column compares otherwise than it will then");

@@ -213,7 +213,7 @@ impl Delta {
             self.keys().join(", "),
             names(live).join(", "),
             live.table,
-            unique.shared_with_new(&self.columns)
+            unique.shared_with_new(&self.columns, &self.defaults)
         )
     }
 

@@ -180,6 +180,31 @@ pub(super) fn is_closed(sql: &str) -> bool {
     }
 }
 
+/// Whether the expression compares anything, so that what types its columns have decides what it comes to.
+pub(super) fn compares(sql: &str) -> bool {
+    const COMPARISONS: [TokenType; 12] = [
+        TokenType::TK_EQ,
+        TokenType::TK_NE,
+        TokenType::TK_LT,
+        TokenType::TK_LE,
+        TokenType::TK_GT,
+        TokenType::TK_GE,
+        TokenType::TK_IN,
+        TokenType::TK_BETWEEN,
+        TokenType::TK_IS,
+        TokenType::TK_ISNULL,
+        TokenType::TK_NOTNULL,
+        TokenType::TK_CASE,
+    ];
+    let mut scanner = Scanner::new(Tokenizer::new());
+    while let Ok((_, Some((_, kind)), _)) = scanner.scan(sql.as_bytes()) {
+        if COMPARISONS.contains(&kind) {
+            return true;
+        }
+    }
+    false
+}
+
 /// Whether the word NATURAL stands in the text as a keyword: such a join takes whatever columns there are.
 pub(super) fn joins_naturally(sql: &str) -> bool {
     let mut scanner = Scanner::new(Tokenizer::new());

@@ -1,6 +1,8 @@
 //! The unique keys of a table besides the one that finds its rows: by these REPLACE removes other rows than the one that
 //! it writes.
 
+use std::collections::BTreeMap;
+
 use rusqlite::Connection;
 
 use crate::error::Result;
@@ -25,8 +27,6 @@ struct Term {
     /// The column or the expression, as SQL.
     sql: String,
     collation: Name,
-    /// What REPLACE puts in the place of a NULL, as SQL.
-    default: Option<String>,
 }
 
 impl Unique {
@@ -37,7 +37,6 @@ impl Unique {
         if let Key::Columns(_) = table.key {
             indexes.retain(|index| index.origin != "pk");
         }
-        let defaults = table.replaced_nulls();
         let unique = |index: Index| {
             let sql: Option<String> = connection
                 .prepare_cached(
@@ -47,10 +46,6 @@ impl Unique {
             let (words, condition) = sql.as_deref().map(text::index_terms).unwrap_or_default();
             let terms = index.columns.into_iter().enumerate();
             let terms = terms.map(|(at, (column, _, collation))| {
-                let default = column
-                    .as_ref()
-                    .and_then(|it| defaults.get(it.as_str()))
-                    .cloned();
                 let sql = match &column {
                     Some(name) => name.to_string(),
                     None => words.get(at).cloned().unwrap_or_default(),
@@ -60,7 +55,6 @@ impl Unique {
                     column,
                     sql,
                     collation,
-                    default,
                 }
             });
             Ok(Self {
@@ -80,13 +74,35 @@ impl Unique {
             .filter(|_| self.condition.is_none())
     }
 
-    /// The condition under which a row of the table shares it with the one that a trigger calls NEW; `columns` are all of
-    /// the table. What a partial index leaves out of that one is not asked for.
+    /// Whether a trigger can tell, before a row is written, what the key holds of it. None knows a rowid that SQLite has yet
+    /// to choose, what a column will be that is computed from others, or what a value will be compared as.
     #[must_use]
-    pub fn shared_with_new(&self, columns: &[Name]) -> String {
+    pub fn is_known_before(&self, table: &Table) -> bool {
+        let is_computed = |name: &Name| table.column(name).is_some_and(|it| it.generated.is_some());
+        let unknown = |sql: &str| {
+            let mut columns = table.columns.iter();
+            let is_rowid = |name: &Name| matches!(&table.key, Key::Rowid { name: key, hidden: false } if key == name);
+            text::compares(sql)
+                || columns.any(|it| {
+                    (it.generated.is_some() || is_rowid(&it.name)) && text::says(sql, &it.name)
+                })
+        };
+        self.terms.iter().all(|term| match &term.column {
+            Some(column) => !is_computed(column),
+            None => !unknown(&term.sql),
+        })
+    }
+
+    /// The condition under which a row of the table shares it with the one that a trigger calls NEW; `columns` are all of
+    /// the table, `defaults` what REPLACE puts in the place of a NULL. What a partial index leaves out of that one is not asked for.
+    #[must_use]
+    pub fn shared_with_new(&self, columns: &[Name], defaults: &BTreeMap<String, String>) -> String {
         let shared = |term: &Term| {
             let Term { sql, collation, .. } = term;
-            format!("({sql}) COLLATE {collation} = {}", term.of_new(columns))
+            format!(
+                "({sql}) COLLATE {collation} = {}",
+                term.of_new(columns, defaults)
+            )
         };
         let mut conditions: Vec<String> = self.terms.iter().map(shared).collect();
         conditions.extend(self.condition.as_ref().map(|it| format!("({it})")));
@@ -96,17 +112,18 @@ impl Unique {
 
 impl Term {
     /// Its value in the row that a trigger calls NEW, before it is written.
-    fn of_new(&self, columns: &[Name]) -> String {
-        match (&self.column, &self.default) {
-            (Some(column), None) => format!("NEW.{column}"),
-            (Some(column), Some(default)) => format!("ifnull(NEW.{column}, ({default}))"),
-            (None, _) => {
-                let row: Vec<String> = columns
-                    .iter()
-                    .map(|column| format!("NEW.{column} AS {column}"))
-                    .collect();
-                format!("(SELECT {} FROM (SELECT {}))", self.sql, row.join(", "))
-            }
+    fn of_new(&self, columns: &[Name], defaults: &BTreeMap<String, String>) -> String {
+        let value = |column: &Name| match defaults.get(column.as_str()) {
+            Some(default) => format!("ifnull(NEW.{column}, ({default}))"),
+            None => format!("NEW.{column}"),
+        };
+        if let Some(column) = &self.column {
+            return value(column);
         }
+        let row: Vec<String> = columns
+            .iter()
+            .map(|column| format!("{} AS {column}", value(column)))
+            .collect();
+        format!("(SELECT {} FROM (SELECT {}))", self.sql, row.join(", "))
     }
 }

@@ -68,12 +68,12 @@ fn on_a_small_disk() {
     }
     for (journal, room) in FULL {
         let failures =
-            (0..).map_while(|n| full_behind_event(twins(journal), Phase::Expand, n, room));
+            (0..).map_while(|n| full_behind_event(&twins(journal), Phase::Expand, n, room));
         assert!(failures.filter(|failed| *failed).count() > 4);
         // Of the many moments of an online contract each third.
         let moments = (0..).step_by(3);
         let failures =
-            moments.map_while(|n| full_behind_event(migrated(journal), Phase::Contract, n, room));
+            moments.map_while(|n| full_behind_event(&migrated(journal), Phase::Contract, n, room));
         assert!(failures.filter(|failed| *failed).count() > 1);
         full_in_abort(journal, room);
         no_room_is_told_before_anything_begins(journal);
@@ -109,9 +109,9 @@ fn twins(journal: &str) -> Twins {
 }
 
 /// Fills the disk behind event `n` of the phases from the first on. Returns whether a phase failed then; none where there was no such event.
-fn full_behind_event(twins: Twins, first: Phase, n: usize, room: u64) -> Option<bool> {
+fn full_behind_event(twins: &Twins, first: Phase, n: usize, room: u64) -> Option<bool> {
     let events = Cell::new(0);
-    let application = at_work(&twins);
+    let application = at_work(twins);
     let filled = Cell::new(None);
     let mut observer = |_: &Event| {
         if events.get() == n {
@@ -146,7 +146,7 @@ fn full_in_abort(journal: &str, room: u64) {
     for phase in [Phase::Expand, Phase::MigrateData] {
         twins.apply(phase).unwrap();
     }
-    let application = at_work(&twins);
+    let application = at_work(twins);
     let filled = Filler::leaving(room);
     let error = twins.apply(Phase::Abort).unwrap_err();
     assert!(matches!(error, Error::DiskFull), "{error:?}");
