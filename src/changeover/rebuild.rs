@@ -172,19 +172,25 @@ impl View<'_> {
 }
 
 impl Wanted<'_> {
-    fn obstacle(&self, uniques: &[Unique]) -> Option<&str> {
+    fn obstacle(&self, uniques: &[Unique]) -> Option<String> {
         if self.table.key == Key::None {
-            return Some("three of its columns have the names by which rowids are found");
-        }
-        if !uniques.iter().all(|it| it.is_known_before(self.table)) {
             return Some(
-                "what a unique index of it holds of a row is not known before the row is written",
+                "three of its columns have the names by which rowids are found".to_owned(),
             );
         }
-        if !self.target.keeps_indexes {
-            return Some("an index of the new column compares otherwise than it will then");
+        let mut uniques = uniques.iter();
+        if let Some(unknown) = uniques.find(|it| !it.is_known_before(self.table)) {
+            return Some(format!(
+                "what its unique index `{}` holds of a row is not known before the row is written",
+                unknown.name.as_str()
+            ));
         }
-        self.obstacle
+        if !self.target.keeps_indexes {
+            return Some(
+                "an index of the new column compares otherwise than it will then".to_owned(),
+            );
+        }
+        self.obstacle.map(str::to_owned)
     }
 }
 

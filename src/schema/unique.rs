@@ -14,6 +14,8 @@ use super::{Key, Table, text};
 /// A unique index, whoever made it.
 #[derive(Clone, Debug)]
 pub struct Unique {
+    /// The index.
+    pub name: Name,
     terms: Vec<Term>,
     /// Of which rows it holds, where it does not hold of all.
     condition: Option<String>,
@@ -58,6 +60,7 @@ impl Unique {
                 }
             });
             Ok(Self {
+                name: index.name,
                 terms: terms.collect(),
                 condition: condition.map(str::to_owned),
             })

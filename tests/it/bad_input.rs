@@ -807,7 +807,12 @@ fn disagreeing(folder: &Folder) -> PathBuf {
 
 #[test]
 fn contract_of_rows_that_disagree_is_refused_until_one_side_wins() {
-    for (winner, third, last) in [("old", "old", "n20"), ("new", "n3", "new")] {
+    for (winner, third, last, online) in [
+        ("old", "old", "n20", "never"),
+        ("new", "n3", "new", "never"),
+        ("old", "old", "n20", "always"),
+        ("new", "n3", "new", "always"),
+    ] {
         let folder = Folder::new();
         let db = disagreeing(&folder);
         refused(
@@ -820,7 +825,11 @@ fn contract_of_rows_that_disagree_is_refused_until_one_side_wins() {
         unchanged(&db, || {
             words(&db, "contract users name").failed(3, "winner `old` or `new` (--winner)")
         });
-        words(&db, &format!("contract users name --winner {winner}")).done();
+        words(
+            &db,
+            &format!("contract users name --winner {winner} --online {online}"),
+        )
+        .done();
         let rows = texts(&db, "SELECT full_name FROM users ORDER BY id");
         assert_eq!(
             (rows[2].as_str(), rows[19].as_str(), rows.len()),
@@ -831,7 +840,12 @@ fn contract_of_rows_that_disagree_is_refused_until_one_side_wins() {
 
 #[test]
 fn abort_that_would_lose_values_is_refused_until_one_side_wins() {
-    for (winner, third, last) in [("old", "old", "n20"), ("new", "n3", "new")] {
+    for (winner, third, last, online) in [
+        ("old", "old", "n20", "never"),
+        ("new", "n3", "new", "never"),
+        ("old", "old", "n20", "always"),
+        ("new", "n3", "new", "always"),
+    ] {
         let folder = Folder::new();
         let db = disagreeing(&folder);
         refused(
@@ -841,7 +855,11 @@ fn abort_that_would_lose_values_is_refused_until_one_side_wins() {
             22,
             "column `full_name` holds values that are nowhere else, in 8 rows, for instance where id = 3",
         );
-        words(&db, &format!("abort users --winner {winner}")).done();
+        words(
+            &db,
+            &format!("abort users --winner {winner} --online {online}"),
+        )
+        .done();
         let rows = texts(&db, "SELECT name FROM users ORDER BY id");
         assert_eq!(
             (rows[2].as_str(), rows[19].as_str(), rows.len()),

@@ -108,7 +108,8 @@ fn twins(journal: &str) -> Twins {
     twins
 }
 
-/// Fills the disk behind event `n` of the phases from the first on. Returns whether a phase failed then; none where there was no such event.
+/// Fills the disk behind event `n` of the phases from the first on. Returns whether a phase failed then; none where there was
+/// no such event.
 fn full_behind_event(twins: &Twins, first: Phase, n: usize, room: u64) -> Option<bool> {
     let events = Cell::new(0);
     let application = at_work(twins);
@@ -146,7 +147,7 @@ fn full_in_abort(journal: &str, room: u64) {
     for phase in [Phase::Expand, Phase::MigrateData] {
         twins.apply(phase).unwrap();
     }
-    let application = at_work(twins);
+    let application = at_work(&twins);
     let filled = Filler::leaving(room);
     let error = twins.apply(Phase::Abort).unwrap_err();
     assert!(matches!(error, Error::DiskFull), "{error:?}");

@@ -8,7 +8,7 @@ use changeover::changeover::Rebuilds;
 use changeover::{Event, Phase, Result, State};
 
 use super::oracle::{Portrait, differences_since};
-use super::process::{Folder, number, texts, words};
+use super::process::{Folder, execute_past_triggers, number, texts, words};
 use super::strangers::{HIDDEN_KEYS, TABLE, WRITES};
 use super::support::{Change, Error, File, change, forget};
 use super::twins::Twins;
@@ -247,6 +247,97 @@ fn what_cannot_be_done_online_is_refused_or_done_at_once() {
     assert!(file.bytes() == bytes);
     at_once.abort(&file).unwrap();
     assert_eq!(differences_since(&before, &file), [""; 0]);
+}
+
+#[test]
+fn row_that_is_replaced_by_a_default_in_an_expression_is_noticed() {
+    let setup = "UPDATE people SET age = k + 495; CREATE UNIQUE INDEX few ON people(age + 0)";
+    let replace = "INSERT OR REPLACE INTO people(k, {name}, age) VALUES (77, 'new', NULL)";
+    for phase in PHASES {
+        let twins = migrated(
+            "CREATE TABLE people(k INTEGER PRIMARY KEY, name TEXT, age INT NOT NULL DEFAULT 500);",
+        );
+        twins.alter(setup);
+        let is_replaced = Cell::new(false);
+        let outcome = twins.observed(phase, &mut |event: &Event| {
+            if matches!(event, Event::BackfillDone { .. }) && !is_replaced.replace(true) {
+                twins.alter(replace);
+            }
+            ControlFlow::Continue(())
+        });
+        outcome.unwrap();
+        expect_done(&twins, phase);
+    }
+}
+
+#[test]
+fn unique_key_that_nothing_tells_before_a_row_is_written_is_refused() {
+    const REFUSED: [&str; 5] = [
+        "CREATE UNIQUE INDEX i ON people(age, e)",
+        "CREATE UNIQUE INDEX i ON people(age, name || k)",
+        "CREATE UNIQUE INDEX i ON people(age, c)",
+        "CREATE UNIQUE INDEX i ON people(age, d)",
+        "CREATE UNIQUE INDEX i ON people(age, d + 1)",
+    ];
+    const TAKEN: [&str; 3] = [
+        "CREATE UNIQUE INDEX i ON people(age, k)",
+        "CREATE UNIQUE INDEX i ON people(age, age / 2) WHERE k > 2",
+        "CREATE INDEX i ON people(c, d, k + 1)",
+    ];
+    for (index, is_taken) in REFUSED
+        .map(|it| (it, false))
+        .into_iter()
+        .chain(TAKEN.map(|it| (it, true)))
+    {
+        let twins = migrated(
+            "CREATE TABLE people(k INTEGER PRIMARY KEY, name TEXT, age INT, size INT NOT NULL DEFAULT 3,
+                                 c AS (k + age), d AS (size + 1), e AS (age + 1) STORED);",
+        );
+        twins.alter(index);
+        for phase in PHASES {
+            let mut twins = twins.copy();
+            match twins.apply(phase) {
+                Ok(_) => assert!(is_taken, "{index}"),
+                Err(error) => {
+                    assert!(!is_taken, "{index}: {error}");
+                    let told = "what its unique index `i` holds of a row is not known before the row is written";
+                    assert!(error.to_string().ends_with(told), "{error}");
+                    twins.change.rebuilds = Rebuilds::Auto;
+                    twins.apply(phase).unwrap();
+                }
+            }
+            expect_done(&twins, phase);
+        }
+    }
+}
+
+#[test]
+fn children_follow_the_rows_that_a_winner_settles() {
+    let folder = Folder::new();
+    let db = folder.made(
+        "CREATE TABLE t(name TEXT UNIQUE); INSERT INTO t VALUES ('a'), ('b'), ('e');
+         CREATE TABLE child(name REFERENCES t(name) ON UPDATE CASCADE); INSERT INTO child VALUES ('a'), ('b')",
+    );
+    words(&db, "expand t code --from name").done();
+    words(&db, "migrate-data name code").done();
+    execute_past_triggers(
+        &db,
+        "DROP INDEX _changeover_1_index_1; UPDATE t SET code = 'b' WHERE name = 'e'",
+    );
+    let contract = "contract t name --online always --winner new";
+    let sentence = "the rows do not allow it: UNIQUE constraint failed: t.name";
+    words(&db, contract).failed(3, sentence);
+    execute_past_triggers(
+        &db,
+        "UPDATE t SET code = 'c' WHERE name = 'a'; UPDATE t SET code = 'd' WHERE name = 'e'",
+    );
+    words(&db, contract).done();
+    assert_eq!(texts(&db, "SELECT code FROM t"), ["c", "b", "d"]);
+    assert_eq!(texts(&db, "SELECT name FROM child"), ["c", "b"]);
+    assert_eq!(
+        number(&db, "SELECT count(*) FROM pragma_foreign_key_check"),
+        0
+    );
 }
 
 #[test]

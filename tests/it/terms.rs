@@ -59,7 +59,10 @@ fn values_are_mapped_both_ways_until_contract() {
             "Y:Y",
         ),
     ];
-    for (up, down, copied, by_old, by_new) in cases {
+    for ((up, down, copied, by_old, by_new), online) in cases
+        .into_iter()
+        .flat_map(|case| ["never", "always"].map(|online| (case, online)))
+    {
         let folder = Folder::new();
         // Where the new value may be NULL, so must the old one.
         let table = if up.starts_with("nullif") {
@@ -82,7 +85,7 @@ fn values_are_mapped_both_ways_until_contract() {
         );
         assert_eq!(rows(&db)[..2], [by_new, by_old], "{up}");
         words(&db, "verify").done();
-        words(&db, "contract t old").done();
+        words(&db, &format!("contract t old --online {online}")).done();
         let new = |row: &str| row.split(':').nth(1).unwrap().replace('-', "");
         assert_eq!(
             texts(
@@ -115,7 +118,7 @@ fn values_that_a_map_loses_stay_as_they_were_written() {
     execute(&db, "UPDATE t SET new = 'B' WHERE id = 12");
     assert_eq!(rows(&db)[1], "B:B");
     words(&db, "verify").done();
-    words(&db, "abort t").done();
+    words(&db, "abort t --online always").done();
     assert_eq!(
         texts(&db, "SELECT old FROM t ORDER BY id"),
         [" a ", "B", ""]

@@ -186,6 +186,11 @@ fn change_without_its_triggers_can_be_ended_where_one_side_wins() {
     for (line, left) in [
         ("contract users name --winner new", "full_name"),
         ("abort users --winner old", "name"),
+        (
+            "contract users name --winner new --online always",
+            "full_name",
+        ),
+        ("abort users --winner old --online always", "name"),
     ] {
         let folder = Folder::new();
         let db = migrated(&folder, 10);
