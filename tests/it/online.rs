@@ -153,7 +153,7 @@ fn table_that_is_renamed_in_the_midst_is_found_by_its_new_name() {
 fn triggers_of_ours_that_are_dropped_in_the_midst_are_noticed() {
     for phase in PHASES {
         let twins = migrated(TABLE);
-        let drop = "DROP TRIGGER _changeover_1_noted_update";
+        let drop = "DROP TRIGGER _changeover_1_noted_before_update";
         let walks = meddled(&twins, phase, |twins| {
             twins.file.execute(drop);
             twins.execute("name", "UPDATE people SET {name} = 'unseen' WHERE k = 2");
