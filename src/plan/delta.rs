@@ -3,7 +3,7 @@
 //! Triggers append the key of every row that comes, goes or changes to a table of our own, and nothing else: no
 //! constraint there can fail, so that no conflict policy of the statement outside has any say, and the statement
 //! costs hardly more than before. Whoever copies then brings those rows up to date, as often as there is something in it;
-//! once nothing is, the copy is what the table is.
+//! once nothing is, the copies are what the table is.
 //!
 //! A row that REPLACE removes fires no trigger. It is found before that, by the keys that it shares with the row to come.
 
@@ -16,17 +16,18 @@ use crate::name::Name;
 use crate::schema::{Key, Kind, Object, Table, Unique};
 
 use super::Step;
+use super::copying::Copying;
 use super::ours::{delta_name, name};
 use super::path::{Path, Position, Upto};
-use super::rebuild::Copying;
 use super::walk::Sweep;
 
-/// The delta of a table, and how its rows are brought up to date in the shadow.
+/// The delta of a table, and how its rows are brought up to date in copies.
 #[derive(Clone, Debug)]
 pub struct Delta {
     /// Its own table.
     pub(super) table: Name,
-    copying: Copying,
+    live: Path,
+    copies: Vec<Copying>,
     /// What no row may be found to be, when it is copied for the last time.
     check: Option<Sweep>,
     uniques: Vec<Unique>,
@@ -38,18 +39,12 @@ pub struct Delta {
 
 /// Whether it is a trigger by which the change notes which rows are written.
 pub(super) fn notes(change: i64, object: &Object) -> bool {
-    let begins = |what| {
-        object
-            .name
-            .as_str()
-            .starts_with(name(change, what).as_str())
-    };
-    object.kind == Kind::Trigger && (begins(NOTED) || begins(REPLACED))
+    let noted = name(change, NOTED);
+    object.kind == Kind::Trigger && object.name.as_str().starts_with(noted.as_str())
 }
 
 /// How the names of the triggers begin.
 const NOTED: &str = "noted_";
-const REPLACED: &str = "replaced_";
 
 /// What stands in the delta: the number of the entry, and the key of a row.
 pub type Entry = (i64, Position);
@@ -59,12 +54,16 @@ impl Delta {
         change: i64,
         table: &Table,
         uniques: Vec<Unique>,
-        copying: Copying,
+        copies: Vec<Copying>,
         check: Option<Sweep>,
     ) -> Self {
         Self {
             table: delta_name(change),
-            copying,
+            live: Path {
+                table: table.name.clone(),
+                key: table.key.clone(),
+            },
+            copies,
             check,
             uniques,
             columns: table.columns.iter().map(|it| it.name.clone()).collect(),
@@ -89,18 +88,19 @@ impl Delta {
     /// Whether rows are found by rowids that no column shows.
     #[must_use]
     pub fn is_by_hidden_rowid(&self) -> bool {
-        matches!(self.copying.live.key, Key::Rowid { hidden: true, .. })
+        matches!(self.live.key, Key::Rowid { hidden: true, .. })
     }
 
-    /// Brings a row of the shadow up to date, as far as rows are copied.
+    /// Brings a row up to date in the copies, as far as rows are copied.
     #[must_use]
     pub fn refresh(&self, key: &Position, upto: Option<Upto<'_>>) -> Vec<Step> {
-        let Copying { live, shadow, .. } = &self.copying;
-        let mut steps = vec![self.copying.remove(&shadow.row(key, Upto::End))];
+        let copies = self.copies.iter();
+        let removed = |it: &Copying| it.remove(&it.shadow.row(key, Upto::End));
+        let mut steps: Vec<Step> = copies.clone().map(removed).collect();
         if let Some(upto) = upto {
-            let row = live.row(key, upto);
+            let row = self.live.row(key, upto);
             steps.extend(self.check.as_ref().map(|check| check.step(&row)));
-            steps.push(self.copying.copy(&row));
+            steps.extend(copies.map(|it| it.copy(&row)));
         }
         steps
     }
@@ -177,7 +177,7 @@ impl Delta {
     fn trigger(&self, event: &str, statements: &[String]) -> Object {
         let what = event.to_lowercase().replace(' ', "_");
         let name = name(self.change, &format!("{NOTED}{what}"));
-        let table = &self.copying.live.table;
+        let table = &self.live.table;
         Object {
             kind: Kind::Trigger,
             table: table.clone(),
@@ -206,7 +206,7 @@ impl Delta {
 
     /// Notes the rows that share a unique key with the row to come.
     fn replaced_by(&self, unique: &Unique) -> String {
-        let live = &self.copying.live;
+        let live = &self.live;
         format!(
             "INSERT INTO {} ({}) SELECT {} FROM {} WHERE {}",
             self.table,
@@ -232,7 +232,7 @@ impl Delta {
 
     /// The key that a row is about to get. REPLACE puts its default in the place of a NULL.
     fn to_come(&self) -> Vec<String> {
-        let names = self.copying.live.key_names().into_iter();
+        let names = self.live.key_names().into_iter();
         let to_come = |name: &Name| match self.defaults.get(name.as_str()) {
             Some(default) => format!("ifnull(NEW.{name}, ({default}))"),
             None => format!("NEW.{name}"),
@@ -241,13 +241,13 @@ impl Delta {
     }
 
     fn of_row(&self, row: &str) -> Vec<String> {
-        let names = self.copying.live.key_names();
+        let names = self.live.key_names();
         names.iter().map(|name| format!("{row}.{name}")).collect()
     }
 
     /// The columns of the delta that hold the key.
     fn keys(&self) -> Vec<String> {
-        let width = self.copying.live.key_names().len();
+        let width = self.live.key_names().len();
         (1..=width).map(|at| format!("key_{at}")).collect()
     }
 }

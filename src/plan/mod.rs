@@ -7,6 +7,7 @@ mod abort;
 mod agreement;
 mod backfill;
 mod contract;
+mod copying;
 mod delta;
 mod expand;
 mod indexes;

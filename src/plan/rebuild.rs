@@ -14,6 +14,7 @@ use crate::database::{ForeignKeys, Memory, Statement};
 use crate::name::Name;
 use crate::schema::{Key, Schema, Table, Target};
 
+use super::copying::Copying;
 use super::ours::{drop_table, without_ours_of};
 use super::path::{Path, Stretch};
 use super::{Expect, Outcome, Stage, Step, Transaction, schema_rows};
@@ -108,6 +109,7 @@ impl Rebuild<'_> {
             shadow: path(&shadow.name, &shadow.key),
             columns,
             values,
+            condition: None,
         }
     }
 
@@ -138,47 +140,6 @@ impl Rebuild<'_> {
             ),
             Step::run("and for the page cache again", Memory::Cache.allot()),
         ]
-    }
-}
-
-/// Copying rows of the live table into the shadow.
-#[derive(Clone, Debug)]
-pub(super) struct Copying {
-    /// The live table.
-    pub(super) live: Path,
-    /// The shadow, under whose key a row is found there.
-    pub(super) shadow: Path,
-    /// The columns of the shadow, a hidden rowid among them.
-    pub(super) columns: Vec<String>,
-    /// The values of each, over the live table.
-    pub(super) values: Vec<String>,
-}
-
-impl Copying {
-    /// Copies the rows of a stretch of the live table.
-    pub(super) fn copy(&self, stretch: &Stretch) -> Step {
-        let head = format!(
-            "INSERT OR ABORT INTO {} ({}) SELECT {} FROM {}",
-            self.shadow.table,
-            self.columns.join(", "),
-            self.values.join(", "),
-            self.live.table
-        );
-        let mut statement = stretch.select(&head, "TRUE");
-        if let Key::Rowid { name, .. } = &self.live.key {
-            let order = format!(" ORDER BY {name}");
-            statement.sql.push_str(&order);
-        }
-        Step::run("every row, with its rowid", statement)
-    }
-
-    /// Removes the rows of a stretch of the shadow.
-    pub(super) fn remove(&self, stretch: &Stretch) -> Step {
-        let head = format!("DELETE FROM {}", self.shadow.table);
-        Step::run(
-            "what an earlier copy left there",
-            stretch.select(&head, "TRUE"),
-        )
     }
 }
 

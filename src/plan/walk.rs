@@ -3,8 +3,8 @@
 use crate::database::{ForeignKeys, Statement};
 
 use super::backfill::Backfill;
+use super::copying::Copying;
 use super::path::{Path, Position, Stretch};
-use super::rebuild::Copying;
 use super::{Agreement, Delta, Expect, Step};
 
 /// A walk over all rows in the order of their key, a short transaction at a time.
