@@ -26,7 +26,9 @@ impl View<'_> {
             _ => {}
         }
         table.expect_column(old)?;
-        let waits = |change: &&Change| change.old.as_ref().is_none_or(|known| known == old);
+        let waits = |change: &&Change| {
+            change.state != State::Aborting && change.old.as_ref().is_none_or(|known| known == old)
+        };
         match self.ledger.open_on(&table.name).filter(waits) {
             Some(change) if change.new != *old => Err(Error::NotMigrated {
                 column: old.clone(),
