@@ -34,7 +34,7 @@ pub enum Event {
         /// How many there are.
         steps: usize,
     },
-    /// Rows were read to see whether both columns agree in them, which made nothing durable.
+    /// Rows were read, which made nothing durable.
     Looked {
         /// Rows that were read so far.
         rows: u64,
@@ -46,10 +46,15 @@ pub enum Event {
         /// For how long it has waited.
         so_far: Duration,
     },
-    /// The rebuilt table is in the place of the live one.
+    /// What was built beside the table, another one or indexes, is in its place.
     CutOver {
         /// For how long that held the write lock.
         held: Duration,
+    },
+    /// Something about the indexes that were built beside their table is not as it must be: they are made at once instead.
+    IndexesAtOnce {
+        /// What that was.
+        why: String,
     },
     /// A phase is recorded.
     PhaseDone {

@@ -30,7 +30,7 @@ impl Execution<'_> {
             let (lease, behind) = (&mut self.lease, &mut self.behind);
             let taken = turns.take(transaction.foreign_keys, self.observer, |connection| {
                 if !is_fresh(version, schema, connection)?
-                    || is_renumbered(delta, change, connection)?
+                    || is_void(delta, change, connection)?
                     || !lease_is_held(lease)?
                 {
                     return Ok(None);
@@ -124,9 +124,8 @@ fn entries(delta: &Delta, most: u32, connection: &Connection) -> Result<Vec<Entr
     Ok(entries.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Whether the rows may stand under other rowids than those that they were copied under: VACUUM gives new ones, where
-/// no column shows them.
-pub(super) fn is_renumbered(delta: &Delta, change: i64, connection: &Connection) -> Result<bool> {
-    Ok(delta.is_by_hidden_rowid()
+/// Whether the copies of the rows count for nothing any more, because somebody has run VACUUM since.
+pub(super) fn is_void(delta: &Delta, change: i64, connection: &Connection) -> Result<bool> {
+    Ok(delta.is_void_after_vacuum()
         && ledger::rebuilt_under(connection, change)? != Some(schema_version(connection)?))
 }

@@ -6,7 +6,9 @@ use crate::error::{Error, Result};
 use crate::ledger::{self, Change, Expressions, Ledger, Migrating};
 use crate::name::Name;
 use crate::phase::{Phase, State};
-use crate::plan::{self, Agreement, Circumstances, Mapping, Migration, Plan, SyncTriggers};
+use crate::plan::{
+    self, Agreement, Circumstances, Leftovers, Mapping, Migration, Plan, SyncTriggers,
+};
 use crate::request::{Expand, MigrateData};
 use crate::schema::{
     Key, Pair, Schema, Synced, Table, Trial, check_conflicts, check_expression, index_twins,
@@ -14,8 +16,9 @@ use crate::schema::{
 };
 
 use super::expand::expect_source;
+use super::indexes::{Making, making};
 use super::standing::Standing;
-use super::{Asked, View, agreement, mapping, new_apps, replaces, same_type};
+use super::{Asked, Options, View, agreement, mapping, new_apps, replaces, same_type};
 
 impl View<'_> {
     pub(super) fn migrate_data(&self, asked: &MigrateData) -> Result<Asked> {
@@ -35,9 +38,11 @@ impl View<'_> {
         let table = self.table(&change.table)?;
         let found = Found {
             connection: self.connection,
+            options: self.options,
             live: &self.schema,
             table: &table,
             ledger: &self.ledger,
+            leftovers: self.leftovers(change)?,
             standing: self.standing(change)?,
             is_empty: &|| self.is_empty(&table, &change.new),
         };
@@ -87,9 +92,11 @@ impl View<'_> {
         let expanded = &expansion.addition.schema;
         let found = Found {
             connection: self.connection,
+            options: self.options,
             live: expanded,
             table: &expansion.addition.table,
             ledger: &self.ledger.foresee(&expansion.change, Phase::Expand),
+            leftovers: Leftovers::default(),
             standing: Standing {
                 schema: expanded.clone(),
                 before: Some(expansion.change.text_before.clone()),
@@ -159,9 +166,12 @@ fn nothing_to_migrate(asked: &MigrateData) -> Error {
 /// The file as a data migration finds it.
 struct Found<'a> {
     connection: &'a Connection,
+    options: &'a Options,
     live: &'a Schema,
     table: &'a Table,
     ledger: &'a Ledger,
+    /// What an earlier run has left in it.
+    leftovers: Leftovers,
     standing: Standing,
     /// Asks whether the new column holds nothing but NULL, for which every row may have to be read.
     is_empty: &'a dyn Fn() -> Result<bool>,
@@ -225,6 +235,18 @@ fn migration(found: &Found<'_>, change: &Change, asked: &MigrateData) -> Result<
             write_both: terms.write_both,
         },
     );
+    let making = making(
+        found.connection,
+        found.options,
+        change,
+        &begun.1,
+        &synced.schema,
+        &indexes,
+    )?;
+    let (building, obstacle) = match making {
+        Making::Beside(building) => (Some(building), None),
+        Making::AtOnce(obstacle) => (None, obstacle),
+    };
     let warnings = Circumstances {
         live: found.live,
         table: found.table,
@@ -232,6 +254,8 @@ fn migration(found: &Found<'_>, change: &Change, asked: &MigrateData) -> Result<
         is_wal: is_wal(found.connection)?,
         rows: about_rows(found.connection, found.table)?,
         indexes: &indexes,
+        builds_beside: building.is_some(),
+        obstacle: obstacle.as_deref(),
     }
     .warnings();
     let noted = ledger::note_old_write(change.id);
@@ -244,6 +268,8 @@ fn migration(found: &Found<'_>, change: &Change, asked: &MigrateData) -> Result<
         triggers: SyncTriggers::both_ways(change.id, &kept, &synced.promises, Some(&noted)),
         synced,
         indexes,
+        building,
+        found: found.leftovers.clone(),
         winner: asked.winner,
         warnings,
     };

@@ -4,6 +4,7 @@ mod abort;
 mod contract;
 mod cutover;
 mod expand;
+mod indexes;
 mod lease;
 mod migrate_data;
 mod pause;

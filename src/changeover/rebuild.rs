@@ -1,5 +1,6 @@
 //! At once or online: how long a rebuild would hold the write lock, and what it needs.
 
+use std::ops::Mul;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,11 +13,14 @@ use crate::phase::{Phase, State};
 use crate::plan::{self, Leftovers, Online, Plan, Way};
 use crate::schema::{FoundTable, Key, Shadow, Table, Target, Unique};
 
+use super::indexes::obstacle;
 use super::{Asked, View};
 
-/// What one transaction takes for each row, and for each page that they fill: measured, and rounded up.
-const ROW: Duration = Duration::from_nanos(400);
-const PAGE: Duration = Duration::from_micros(12);
+/// What a rebuild takes for each row, and for each page that they fill: measured, and rounded up.
+const COST: Cost = Cost {
+    row: Duration::from_nanos(400),
+    page: Duration::from_micros(12),
+};
 
 /// How far the write-ahead log grows meanwhile, in bytes.
 const LOG: u64 = 32 << 20;
@@ -52,7 +56,7 @@ impl View<'_> {
         let Wanted { change, table, .. } = *wanted;
         let found = self.leftovers(change)?;
         let is_begun = matches!(change.state, State::Contracting | State::Aborting);
-        let hold = estimate(self.connection, table, self.options.max_hold)?;
+        let hold = estimate(self.connection, table, COST, self.options.max_hold)?;
         let is_long = hold.is_none();
         let is_online = match self.options.rebuilds {
             Rebuilds::Online => true,
@@ -108,12 +112,16 @@ impl View<'_> {
         Ok((Way::Online(Box::new(online)), Some(said)))
     }
 
-    /// What a rebuild of the change has left in the file.
+    /// What online work on the change has left in the file.
     pub(super) fn leftovers(&self, change: &Change) -> Result<Leftovers> {
         let look_for = |name| FoundTable::look_for(self.connection, &name);
         Ok(Leftovers {
             shadow: look_for(plan::shadow_name(change.id))?,
             delta: look_for(plan::delta_name(change.id))?,
+            entries: ledger::names(self.connection)?
+                .into_iter()
+                .filter(|it| plan::holds_entries(change.id, it))
+                .collect(),
         })
     }
 
@@ -173,17 +181,8 @@ impl View<'_> {
 
 impl Wanted<'_> {
     fn obstacle(&self, uniques: &[Unique]) -> Option<String> {
-        if self.table.key == Key::None {
-            return Some(
-                "three of its columns have the names by which rowids are found".to_owned(),
-            );
-        }
-        let mut uniques = uniques.iter();
-        if let Some(unknown) = uniques.find(|it| !it.is_known_before(self.table)) {
-            return Some(format!(
-                "what its unique index `{}` holds of a row is not known before the row is written",
-                unknown.name.as_str()
-            ));
+        if let Some(obstacle) = obstacle(self.table, uniques) {
+            return Some(obstacle);
         }
         if !self.target.keeps_indexes {
             return Some(
@@ -202,15 +201,40 @@ fn ledger_knows(connection: &Connection, change: &Change) -> Result<Option<i64>>
     }
 }
 
-/// About how long a rebuild in one transaction takes; none where that is longer than `most`, for which no more of the table
-/// is looked at than tells it.
-fn estimate(connection: &Connection, table: &Table, most: Duration) -> Result<Option<Duration>> {
+/// What work on all rows in one transaction takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cost {
+    /// For each row.
+    pub(super) row: Duration,
+    /// For each page that they fill.
+    pub(super) page: Duration,
+}
+
+impl Mul<u32> for Cost {
+    type Output = Self;
+
+    fn mul(self, times: u32) -> Self {
+        Self {
+            row: self.row * times,
+            page: self.page * times,
+        }
+    }
+}
+
+/// About how long such work takes; none where that is longer than `most`, for which no more of the table is looked at than
+/// tells it.
+pub(super) fn estimate(
+    connection: &Connection,
+    table: &Table,
+    cost: Cost,
+    most: Duration,
+) -> Result<Option<Duration>> {
     let mut statement = connection
         .prepare_cached("SELECT ncell FROM dbstat WHERE name = ?1 AND pagetype = 'leaf'")?;
     let mut pages = statement.query([&table.name])?;
     let mut hold = Duration::ZERO;
     while let Some(page) = pages.next()? {
-        hold += PAGE + ROW * page.get::<_, u32>(0)?;
+        hold += cost.page + cost.row * page.get::<_, u32>(0)?;
         if hold > most {
             return Ok(None);
         }

@@ -185,7 +185,8 @@ fn work(run: &Run, is_alive: bool) -> Value {
 }
 
 fn plan(plan: &Plan) -> Value {
-    let transactions = plan.transactions().map(|(manner, steps, purpose)| {
+    let transactions = plan.transactions().into_iter();
+    let transactions = transactions.map(|(manner, steps, purpose)| {
         let statements = steps
             .iter()
             .map(|step| json!({"why": step.why, "sql": step.statement.expanded()}));

@@ -1,5 +1,7 @@
 //! Work on all rows of a table: a walk in short transactions, a sweep in short reads.
 
+use std::slice;
+
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
@@ -7,9 +9,10 @@ use crate::database::{Database, Statement, Turns, literal};
 use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::ledger;
-use crate::plan::{Expect, Path, Position, Sweep, Upto, Walk};
+use crate::plan::{Expect, Gather, Path, Position, Scratch, Sweep, Upto, Walk};
 
-use super::cutover::{MOST_DOUBLINGS, drain, is_renumbered, left_to_copy};
+use super::cutover::{MOST_DOUBLINGS, drain, is_void, left_to_copy};
+use super::lease::Lease;
 use super::run::{Execution, Ran, is_fresh_since, perform_all, tell};
 
 /// How many rows are read at once: a few milliseconds' worth, since without a write-ahead log a read keeps
@@ -114,7 +117,8 @@ impl Execution<'_> {
             let size = turns
                 .rows()?
                 .saturating_mul(1 << overtime.min(MOST_DOUBLINGS));
-            let copied = match &walk.delta {
+            let draining = walk.delta.as_ref().filter(|_| walk.brings_up_to_date());
+            let copied = match draining {
                 Some(delta) => left_to_copy(delta, size, database.connection())?,
                 None => size,
             };
@@ -130,10 +134,12 @@ impl Execution<'_> {
                 if !is_fresh_since(version, schema, &mut seen, connection)? {
                     return Ok(None);
                 }
-                if let Some(delta) = &walk.delta {
-                    if is_renumbered(delta, change, connection)? {
-                        return Ok(None);
-                    }
+                if let Some(delta) = &walk.delta
+                    && is_void(delta, change, connection)?
+                {
+                    return Ok(None);
+                }
+                if let Some(delta) = draining {
                     let upto = after.as_ref().map(Upto::Key);
                     drain(delta, size, falling_behind, upto, connection)?;
                 }
@@ -168,6 +174,36 @@ impl Execution<'_> {
         self.rows = Some(found.looked);
         refuse(&sweep.expect, found)?;
         Ok(Ran::Done)
+    }
+
+    /// Reads all rows into a temporary table.
+    pub(super) fn gather(&mut self, gather: &Gather) -> Result<Ran> {
+        let connection = self.database.connection();
+        let (mut after, mut rows) = (None, 0);
+        loop {
+            let upto = next(gather.path(), after.as_ref(), READ, connection)?;
+            let stretch = gather.path().stretch(after.as_ref(), upto.as_ref());
+            rows += gather.step(&stretch).statement.run(connection)?;
+            tell(self.observer, &Event::Looked { rows })?;
+            self.keep_lease()?;
+            if upto.is_none() {
+                return Ok(Ran::Done);
+            }
+            after = upto;
+        }
+    }
+
+    /// Works in temporary tables.
+    pub(super) fn scratch(&mut self, scratch: &Scratch) -> Result<Ran> {
+        for step in &scratch.steps {
+            perform_all(slice::from_ref(step), self.database.connection())?;
+            self.keep_lease()?;
+        }
+        Ok(Ran::Done)
+    }
+
+    fn keep_lease(&mut self) -> Result<()> {
+        self.lease.as_mut().map_or(Ok(()), Lease::keep)
     }
 
     /// What a sweep finds; nothing that counts where somebody has changed the schema meanwhile.
@@ -238,6 +274,11 @@ pub(super) fn refuse(expect: &Expect, found: Found) -> Result<()> {
         Expect::Agreement { old, new } => Err(Error::Disagreement {
             old: old.clone(),
             new: new.clone(),
+            count,
+            examples,
+        }),
+        Expect::Distinct { index } => Err(Error::Duplicates {
+            index: index.clone(),
             count,
             examples,
         }),

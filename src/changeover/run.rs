@@ -82,7 +82,12 @@ impl Changeover {
 
     fn run(&self, planned: &Planned, observer: &mut Observer<'_>) -> Result<Ran> {
         let mut stages = planned.plan.stages.iter();
-        let is_long = stages.any(|it| matches!(it, Stage::Batches(_) | Stage::Cutover(_)));
+        let is_long = stages.any(|it| {
+            matches!(
+                it,
+                Stage::Batches(_) | Stage::Cutover(_) | Stage::Indexes(_)
+            )
+        });
         let ran = self.run_stages(planned, is_long, observer);
         match ran {
             Err(Error::Stopped) if !is_long => Err(Error::CalledOff),
@@ -151,12 +156,16 @@ impl Execution<'_> {
             .snapshot(|connection| is_fresh(self.version, &self.schema, connection))
     }
 
-    fn stage(&mut self, stage: &Stage) -> Result<Ran> {
+    pub(super) fn stage(&mut self, stage: &Stage) -> Result<Ran> {
         let outcome = match stage {
             Stage::Sweep(sweep) => self.sweep(sweep),
             Stage::Once(transaction) => self.once(transaction),
             Stage::Batches(walk) => self.walk(walk),
             Stage::Cutover(cutover) => self.cut_over(cutover),
+            Stage::Scratch(scratch) => self.scratch(scratch),
+            Stage::Gather(gather) => self.gather(gather),
+            Stage::Imposter(imposter) => self.database.impersonate(imposter).map(|()| Ran::Done),
+            Stage::Indexes(build) => return self.build(build),
         };
         match outcome {
             // A table or a column that is read between two transactions may have another name by now.
@@ -276,7 +285,10 @@ fn perform(step: &Step, connection: &Connection) -> Result<()> {
                 step.why
             )])),
         },
-        Expect::NoRow(_) | Expect::Agreement { .. } | Expect::NothingLost { .. } => {
+        Expect::NoRow(_)
+        | Expect::Agreement { .. }
+        | Expect::Distinct { .. }
+        | Expect::NothingLost { .. } => {
             let mut found = Found::default();
             found.add(&step.statement, connection)?;
             refuse(&step.expect, found)

@@ -108,6 +108,9 @@ impl Printer {
                     self.remark(&work::locks(&holds));
                 }
             }
+            Event::IndexesAtOnce { why } => {
+                self.remark(&format!("the indexes are made at once instead: {why}"));
+            }
             Event::Waiting { on, so_far } => self.waiting(*on, so_far.as_secs()),
             Event::BackfillDone { .. }
             | Event::CutOver { .. }

@@ -1,6 +1,7 @@
 //! The connection to the file: how it is opened, read in a snapshot and written in a transaction.
 
 mod holds;
+mod imposter;
 mod log;
 mod pace;
 mod statement;
@@ -16,6 +17,7 @@ use rusqlite::{Connection, InterruptHandle, OpenFlags, TransactionBehavior};
 use crate::error::{Error, Result};
 use crate::event::{Observer, Obstacle};
 
+pub use imposter::Imposter;
 pub use statement::Statement;
 pub(crate) use statement::literal;
 pub use turns::Turns;
@@ -195,6 +197,16 @@ impl Database {
     /// Whether nobody else has committed anything since the file was opened.
     pub fn is_untouched(&self) -> Result<bool> {
         Ok(self.data_version()? == self.opened.0)
+    }
+
+    /// Gives a table a second name on our connection, until the schema changes.
+    pub fn impersonate(&self, imposter: &Imposter) -> Result<()> {
+        imposter.put(&self.connection)
+    }
+
+    /// Takes such names away again.
+    pub fn forget_imposters(&self) {
+        imposter::forget(&self.connection);
     }
 
     /// What can interrupt our work from another thread.

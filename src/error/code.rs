@@ -70,6 +70,7 @@ impl Error {
             | Self::NeedsBoth { .. }
             | Self::WouldBreak { .. }
             | Self::Disagreement { .. }
+            | Self::Duplicates { .. }
             | Self::OutOfStep { .. }
             | Self::NothingToVerify(_)
             | Self::WouldLose { .. }

@@ -83,6 +83,7 @@ impl Error {
             Self::Disagreement { .. } => {
                 "mend the rows, or let one side win: winner `old` or `new` (--winner)"
             }
+            Self::Duplicates { .. } => "mend the rows first, or do without UNIQUE",
             Self::OutOfStep { .. } => {
                 "`changeover verify --repair` puts them back and looks at every row; or let one side win (--winner)"
             }

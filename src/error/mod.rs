@@ -267,6 +267,19 @@ pub enum Error {
         /// The keys of the first of them.
         examples: Vec<String>,
     },
+    /// Rows share the key of an index that is to be unique.
+    #[error(
+        "index `{}` cannot be unique: {count} {} its key with others: {}",
+        .index.as_str(), if *.count == 1 { "row shares" } else { "rows share" }, .examples.join("; ")
+    )]
+    Duplicates {
+        /// The index.
+        index: Name,
+        /// How many rows.
+        count: u64,
+        /// The keys of the first of them.
+        examples: Vec<String>,
+    },
     /// The sync triggers of a change are gone, or others than were made: rows written since may disagree.
     #[error("the triggers that keep `{}` and `{}` in step are not as they were made:\n{}", .old.as_str(), .new.as_str(), bullets(.faults))]
     OutOfStep {

@@ -11,7 +11,7 @@ use crate::name::Name;
 use crate::phase::{Phase, State};
 use crate::plan::{Position, belongs_to};
 
-pub use records::{Migrating, forget_cursor, move_cursor, note_old_write};
+pub use records::{Migrating, begun_under, forget_cursor, move_cursor, note_old_write};
 pub use runs::{Run, claim, last_old_write, new_token, pause, release, renew, resume, run};
 
 mod records;

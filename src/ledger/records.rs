@@ -142,8 +142,8 @@ impl Ledger {
                 Step::run("with the number of rows", total),
                 forget_cursor(change.id),
                 set_state(change, State::Migrated),
-                Step::run("nobody works on it any more", release),
             ],
+            released: Step::run("nobody works on it any more", release),
         }
     }
 
@@ -154,15 +154,10 @@ impl Ledger {
             Phase::Contract => State::Contracting,
             _ => State::Aborting,
         };
-        let under = Statement::with(
-            "UPDATE _changeover_changes SET rebuilt_under = (SELECT schema_version FROM pragma_schema_version) \
-             WHERE id = ?1",
-            [Value::Integer(change.id)],
-        );
         vec![
             forget_cursor(change.id),
             set_state(change, state),
-            Step::run("under this number of the schema", under),
+            begun_under(change),
         ]
     }
 
@@ -219,6 +214,19 @@ pub fn forget_cursor(change: i64) -> Step {
         Statement::with(
             "DELETE FROM _changeover_cursor WHERE change_id = ?1",
             [Value::Integer(change)],
+        ),
+    )
+}
+
+/// Records SQLite's number of the schema, at the end of the transaction that changes the schema for online work.
+#[must_use]
+pub fn begun_under(change: &Change) -> Step {
+    Step::run(
+        "under this number of the schema",
+        Statement::with(
+            "UPDATE _changeover_changes SET rebuilt_under = (SELECT schema_version FROM pragma_schema_version) \
+             WHERE id = ?1",
+            [Value::Integer(change.id)],
         ),
     )
 }

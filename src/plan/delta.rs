@@ -17,7 +17,7 @@ use crate::schema::{Key, Kind, Object, Table, Unique};
 
 use super::Step;
 use super::copying::Copying;
-use super::ours::{delta_name, name};
+use super::ours::{delta_name, drop_table, name, numbered};
 use super::path::{Path, Position, Upto};
 use super::walk::Sweep;
 
@@ -28,6 +28,7 @@ pub struct Delta {
     pub(super) table: Name,
     live: Path,
     copies: Vec<Copying>,
+    is_void_after_vacuum: bool,
     /// What no row may be found to be, when it is copied for the last time.
     check: Option<Sweep>,
     uniques: Vec<Unique>,
@@ -64,11 +65,21 @@ impl Delta {
                 key: table.key.clone(),
             },
             copies,
+            is_void_after_vacuum: matches!(table.key, Key::Rowid { hidden: true, .. }),
             check,
             uniques,
             columns: table.columns.iter().map(|it| it.name.clone()).collect(),
             defaults: table.replaced_nulls(),
             change,
+        }
+    }
+
+    /// The same for copies whose b-trees our connection knows by their root pages.
+    pub(super) fn of_imposters(self, copies: Vec<Copying>) -> Self {
+        Self {
+            copies,
+            is_void_after_vacuum: true,
+            ..self
         }
     }
 
@@ -85,10 +96,11 @@ impl Delta {
         )
     }
 
-    /// Whether rows are found by rowids that no column shows.
+    /// Whether the copies count for nothing once the number of the schema has changed. VACUUM changes it: it gives rows other
+    /// rowids where no column shows them, and b-trees other root pages.
     #[must_use]
-    pub fn is_by_hidden_rowid(&self) -> bool {
-        matches!(self.live.key, Key::Rowid { hidden: true, .. })
+    pub fn is_void_after_vacuum(&self) -> bool {
+        self.is_void_after_vacuum
     }
 
     /// Brings a row up to date in the copies, as far as rows are copied.
@@ -115,6 +127,22 @@ impl Delta {
                 [Value::Integer(upto)],
             ),
         )
+    }
+
+    /// Notes all rows whose keys stand in a table of ours.
+    pub(super) fn note_all(&self, keys: &Name) -> Step {
+        let (table, columns) = (&self.table, self.keys().join(", "));
+        Step::run(
+            "they are noted",
+            Statement::new(format!(
+                "INSERT INTO {table} ({columns}) SELECT {columns} FROM {keys}"
+            )),
+        )
+    }
+
+    /// Drops the table, which is empty.
+    pub(super) fn drop_table(&self) -> Step {
+        drop_table("nor is the delta, which is empty", &self.table)
     }
 
     /// That a row with this key is not in the delta.
@@ -247,8 +275,7 @@ impl Delta {
 
     /// The columns of the delta that hold the key.
     fn keys(&self) -> Vec<String> {
-        let width = self.live.key_names().len();
-        (1..=width).map(|at| format!("key_{at}")).collect()
+        numbered("key", self.live.key_names().len()).collect()
     }
 }
 

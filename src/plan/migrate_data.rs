@@ -6,7 +6,9 @@ use crate::request::Winner;
 use crate::schema::{Object, Schema, Synced, Table, differences};
 
 use super::backfill::Backfill;
+use super::index_build::{Builder, Building};
 use super::indexes::make_indexes;
+use super::online::Leftovers;
 use super::ours::{drop_ours, without_ours_of};
 use super::sync::SyncTriggers;
 use super::walk::Sweep;
@@ -21,6 +23,8 @@ pub struct Records {
     pub counted: Step,
     /// The phase is done.
     pub finished: Vec<Step>,
+    /// And with it the work, where nothing follows.
+    pub released: Step,
 }
 
 /// What a data migration leads to.
@@ -42,6 +46,10 @@ pub struct Migration<'a> {
     pub triggers: SyncTriggers,
     /// Indexes of the new column.
     pub indexes: Vec<Object>,
+    /// How they are built beside the table; none where they are made at once.
+    pub building: Option<Building>,
+    /// What an earlier run has left of that in the file.
+    pub found: Leftovers,
     /// Whose value counts where both columns hold one.
     pub winner: Option<Winner>,
     /// What people should know before it runs.
@@ -51,61 +59,109 @@ pub struct Migration<'a> {
 /// Begin, walk, finish. While rows are copied nothing changes for old applications: the new column follows, bare of
 /// all constraints. Both columns can be written once the last transaction is through.
 #[must_use]
-pub fn migrate_data(migration: Migration<'_>, records: Records) -> Plan {
-    let Migration {
-        change,
-        live,
-        begun: (begun, begun_table),
-        synced,
-        agreement,
-        following,
-        triggers,
-        indexes,
-        winner,
-        warnings,
-    } = migration;
-    let begun = without_ours_of(begun, change).with_ours(following.objects());
-    let done = without_ours_of(synced.schema, change).with_ours(triggers.objects());
-    let done = done.with_ours(indexes.clone());
+pub fn migrate_data(mut migration: Migration<'_>, records: Records) -> Plan {
+    let change = migration.change;
     let mut stages = Vec::new();
-    if winner.is_none() {
-        stages.push(Stage::Sweep(Sweep::of_conflicts(agreement)));
+    if migration.winner.is_none() {
+        stages.push(Stage::Sweep(Sweep::of_conflicts(migration.agreement)));
     }
-    if !differences(&begun, live).is_empty() {
-        let mut steps = alter(live, &begun, change);
-        steps.extend(following.create());
-        steps.extend(records.started);
-        stages.push(once(
-            "let the new column follow from here on",
-            steps,
-            &begun,
-            &begun_table,
-        ));
-    }
-    let backfill = Backfill::new(agreement, winner, Some(records.counted));
-    let backfill = backfill.writing_null(synced.default.is_some());
+    let begun = without_ours_of(migration.begun.0.clone(), change);
+    let begun = begun.with_ours(migration.following.objects());
+    stages.extend(migration.begin(&begun, records.started.clone()));
+    let backfill = Backfill::new(
+        migration.agreement,
+        migration.winner,
+        Some(records.counted.clone()),
+    );
+    let backfill = backfill.writing_null(migration.synced.default.is_some());
     stages.push(Stage::Batches(Box::new(backfill.walk())));
-    let mut steps = alter(&begun, &done, change);
-    steps.extend(triggers.create());
-    let texts = indexes.iter().filter_map(|it| it.sql.as_deref());
-    steps.extend(make_indexes(texts));
-    steps.extend(records.finished);
-    stages.push(once(
-        "keep both columns in step, whichever is written, and record the phase",
-        steps,
-        &done,
-        &synced.table,
-    ));
+    match migration.building.take() {
+        Some(building) => stages.extend(migration.build(&building, &begun, &records)),
+        None => stages.push(Stage::Once(migration.finish_at_once(&begun, &records))),
+    }
     Plan {
         phase: Some(Phase::MigrateData),
-        table: agreement.pair.table.clone(),
-        warnings,
+        table: migration.agreement.pair.table.clone(),
+        warnings: migration.warnings,
         stages,
     }
 }
 
+impl Migration<'_> {
+    /// The new column begins to follow, where it does not yet as it shall.
+    fn begin(&self, begun: &Schema, records: Vec<Step>) -> Option<Stage> {
+        let left = self.found.drop_small();
+        if differences(begun, self.live).is_empty() && left.is_empty() {
+            return None;
+        }
+        let mut steps = alter(self.live, begun, self.change);
+        steps.extend(left);
+        steps.extend(self.following.create());
+        steps.extend(records);
+        Some(once(
+            "let the new column follow from here on",
+            steps,
+            begun,
+            &self.begun.1,
+        ))
+    }
+
+    /// Builds the indexes beside the table while the new column follows, and finishes in the transaction that puts them into
+    /// their place.
+    fn build(&self, building: &Building, begun: &Schema, records: &Records) -> Vec<Stage> {
+        let builder = Builder::new(self.change, &self.begun.1, building);
+        let noting = begun.clone().with_ours(builder.delta.triggers());
+        let note = once(
+            "note from here on which rows are written",
+            builder.begin(),
+            &noting,
+            &self.begun.1,
+        );
+        let give_up = once(
+            "nobody notes rows any more",
+            builder.give_up(),
+            begun,
+            &self.begun.1,
+        );
+        let at_once = Stage::Once(self.finish_at_once(begun, records));
+        let build = builder.build(
+            |placed| self.finish(&noting, placed, &records.finished),
+            vec![give_up, at_once],
+        );
+        vec![note, Stage::Indexes(Box::new(build))]
+    }
+
+    /// The last transaction, with the making of indexes in it.
+    fn finish_at_once(&self, begun: &Schema, records: &Records) -> Transaction {
+        let texts = self.indexes.iter().filter_map(|it| it.sql.as_deref());
+        let mut finish = self.finish(begun, make_indexes(texts), &records.finished);
+        finish.steps.push(records.released.clone());
+        finish
+    }
+
+    fn finish(&self, live: &Schema, indexes: Vec<Step>, records: &[Step]) -> Transaction {
+        let done = without_ours_of(self.synced.schema.clone(), self.change)
+            .with_ours(self.triggers.objects())
+            .with_ours(self.indexes.clone());
+        let mut steps = alter(live, &done, self.change);
+        steps.extend(self.triggers.create());
+        steps.extend(indexes);
+        steps.extend(records.iter().cloned());
+        transaction(
+            "keep both columns in step, whichever is written, and record the phase",
+            steps,
+            &done,
+            &self.synced.table,
+        )
+    }
+}
+
 fn once(purpose: &str, steps: Vec<Step>, outcome: &Schema, table: &Table) -> Stage {
-    Stage::Once(Transaction {
+    Stage::Once(transaction(purpose, steps, outcome, table))
+}
+
+fn transaction(purpose: &str, steps: Vec<Step>, outcome: &Schema, table: &Table) -> Transaction {
+    Transaction {
         purpose: purpose.to_owned(),
         foreign_keys: ForeignKeys::On,
         steps,
@@ -114,7 +170,7 @@ fn once(purpose: &str, steps: Vec<Step>, outcome: &Schema, table: &Table) -> Sta
             table: Some(table.clone()),
             is_rebuilt: false,
         }),
-    })
+    }
 }
 
 /// Drops what the change has on the table, and writes the texts that are others in `then`, without touching a row. Other

@@ -10,6 +10,7 @@ mod contract;
 mod copying;
 mod delta;
 mod expand;
+mod index_build;
 mod indexes;
 mod migrate_data;
 mod online;
@@ -23,21 +24,22 @@ mod sync;
 mod walk;
 mod warnings;
 
-use std::borrow::Cow;
-
-use crate::database::{ForeignKeys, Statement};
+use crate::database::{ForeignKeys, Imposter, Statement};
 use crate::name::Name;
 use crate::phase::Phase;
 use crate::schema::{Schema, Table};
+
+use copying::Copying;
 
 pub use abort::{Undoing, abort, record_gone};
 pub use agreement::{Agreement, Mapping};
 pub use contract::{Contracting, contract, target};
 pub use delta::{Delta, Entry};
 pub use expand::expand;
+pub use index_build::{Building, IndexBuild};
 pub use migrate_data::{Migration, Records, migrate_data};
 pub use online::{Cutover, Leftovers, Online, Way};
-pub use ours::{belongs_to, delta_name, index_name, shadow_name};
+pub use ours::{belongs_to, delta_name, holds_entries, index_name, shadow_name};
 pub use path::{Path, Position, Stretch, Upto};
 pub use repair::{Repair, repair};
 pub use sync::SyncTriggers;
@@ -68,6 +70,45 @@ pub enum Stage {
     Batches(Box<Walk>),
     /// What is left of a delta, and then done at once or not at all.
     Cutover(Box<Cutover>),
+    /// Done in temporary tables of ours, which nobody else sees.
+    Scratch(Scratch),
+    /// Rows read into a temporary table, a stretch at a time: nobody waits for it.
+    Gather(Box<Gather>),
+    /// A second name for a table of ours, which our connection alone knows.
+    Imposter(Imposter),
+    /// Indexes built beside their table, and their place taken in the end.
+    Indexes(Box<IndexBuild>),
+}
+
+/// Steps in temporary tables, each by itself.
+#[derive(Debug)]
+pub struct Scratch {
+    /// What they are for.
+    pub purpose: String,
+    /// What runs, in order.
+    pub steps: Vec<Step>,
+}
+
+/// Rows that are copied into a temporary table, in short reads.
+#[derive(Debug)]
+pub struct Gather {
+    /// What it is for.
+    pub purpose: String,
+    copying: Copying,
+}
+
+impl Gather {
+    /// The way over the rows.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.copying.live
+    }
+
+    /// Copies a stretch of them.
+    #[must_use]
+    pub fn step(&self, stretch: &Stretch) -> Step {
+        self.copying.copy(stretch)
+    }
 }
 
 /// How a part of a plan runs.
@@ -79,6 +120,8 @@ pub enum Manner {
     Once,
     /// In many short transactions.
     Batches,
+    /// In temporary tables, without a lock.
+    Scratch,
 }
 
 /// Steps that are committed together.
@@ -132,6 +175,11 @@ pub enum Expect {
         /// The new column.
         new: Name,
     },
+    /// That it finds no row; each row found is the key of one that shares a key of the index with another.
+    Distinct {
+        /// The index.
+        index: Name,
+    },
     /// That it finds no row; each row found is the key of one whose value would be lost.
     NothingLost {
         /// The column that is to go.
@@ -160,26 +208,40 @@ impl Step {
 }
 
 impl Plan {
-    /// The transactions, each with its manner, its steps and its purpose; of a walk the transaction that would
-    /// do it in one go.
-    pub fn transactions(&self) -> impl Iterator<Item = (Manner, Cow<'_, [Step]>, &str)> {
-        self.stages.iter().map(|stage| match stage {
-            Stage::Sweep(sweep) => (
-                Manner::Sweep,
-                vec![sweep.whole()].into(),
-                sweep.purpose.as_str(),
-            ),
-            Stage::Once(transaction) => (
-                Manner::Once,
-                transaction.steps.as_slice().into(),
-                transaction.purpose.as_str(),
-            ),
-            Stage::Batches(walk) => (Manner::Batches, walk.whole().into(), walk.purpose.as_str()),
-            Stage::Cutover(cutover) => {
-                let transaction = &cutover.transaction;
-                let steps = transaction.steps.as_slice().into();
-                (Manner::Once, steps, transaction.purpose.as_str())
+    /// The transactions in order.
+    #[must_use]
+    pub fn transactions(&self) -> Vec<Part<'_>> {
+        self.stages.iter().flat_map(Stage::parts).collect()
+    }
+}
+
+/// What one stage comes to: how it runs, its steps, and its purpose.
+pub type Part<'a> = (Manner, Vec<Step>, &'a str);
+
+impl Stage {
+    /// Itself, or the stages that it is made of. Of a walk it is the transaction that would do it in one go.
+    fn parts(&self) -> Vec<Part<'_>> {
+        let (manner, steps, purpose) = match self {
+            Self::Indexes(build) => return build.stages.iter().flat_map(Self::parts).collect(),
+            // It runs no statement that anybody else could.
+            Self::Imposter(_) => return Vec::new(),
+            Self::Sweep(sweep) => (Manner::Sweep, vec![sweep.whole()], &sweep.purpose),
+            Self::Once(it) => (Manner::Once, it.steps.clone(), &it.purpose),
+            Self::Cutover(it) => {
+                let transaction = &it.transaction;
+                (
+                    Manner::Once,
+                    transaction.steps.clone(),
+                    &transaction.purpose,
+                )
             }
-        })
+            Self::Batches(walk) => (Manner::Batches, walk.whole(), &walk.purpose),
+            Self::Scratch(scratch) => (Manner::Scratch, scratch.steps.clone(), &scratch.purpose),
+            Self::Gather(gather) => {
+                let all = gather.step(&Stretch::all());
+                (Manner::Scratch, vec![all], &gather.purpose)
+            }
+        };
+        vec![(manner, steps, purpose)]
     }
 }

@@ -5,6 +5,7 @@
 //! shadow holds then is removed in batches too.
 
 use crate::database::ForeignKeys;
+use crate::name::Name;
 use crate::schema::{FoundTable, Kind, Object, Schema, Unique};
 
 use super::delta::{Delta, notes};
@@ -38,13 +39,15 @@ pub struct Online {
     pub begun: Vec<Step>,
 }
 
-/// What an online rebuild leaves in the file when it is stopped.
+/// What online work leaves in the file when it is stopped.
 #[derive(Clone, Debug, Default)]
 pub struct Leftovers {
     /// The shadow.
     pub shadow: Option<FoundTable>,
     /// The delta.
     pub delta: Option<FoundTable>,
+    /// What holds the entries of indexes that are not in their place yet.
+    pub entries: Vec<Name>,
 }
 
 /// The end of an online rebuild: the last rows of the delta, and the transaction that they are part of.
@@ -65,8 +68,7 @@ impl Leftovers {
         let (triggers, indexes): (Vec<&Object>, Vec<&Object>) =
             ours.iter().partition(|it| it.kind == Kind::Trigger);
         let mut first: Vec<Step> = triggers.iter().map(|it| drop_one(it)).collect();
-        let delta = self.delta.iter();
-        first.extend(delta.map(|it| drop_table("nor is the delta", &it.name)));
+        first.extend(self.drop_small());
         if !first.is_empty() {
             schema = schema.without_ours(|it| triggers.contains(&it));
             stages.push(once("nobody notes rows any more", first, &schema));
@@ -86,6 +88,17 @@ impl Leftovers {
             stages.push(once("the rest of it goes", vec![gone], &schema));
         }
         stages
+    }
+}
+
+impl Leftovers {
+    /// Drops what is there besides the shadow, which takes no time to speak of.
+    pub(super) fn drop_small(&self) -> Vec<Step> {
+        let delta = self.delta.iter();
+        let delta = delta.map(|it| drop_table("nor is the delta", &it.name));
+        let entries = self.entries.iter();
+        let entries = entries.map(|it| drop_table("nor what an index was to hold", it));
+        delta.chain(entries).collect()
     }
 }
 
@@ -212,7 +225,7 @@ impl Rebuild<'_> {
                 text: String::new(),
                 key: self.table.key.clone(),
             }),
-            delta: None,
+            ..Leftovers::default()
         };
         stages.extend(old.remove(&done, &indexes));
         stages
@@ -244,7 +257,7 @@ impl Rebuild<'_> {
         let ours = begun.ours.iter();
         let ours = ours.filter(|it| belongs_to(self.change, &it.name) && !self.stays(it));
         let mut steps: Vec<Step> = ours.map(drop_one).collect();
-        steps.push(drop_table("nor is the delta, which is empty", &delta.table));
+        steps.push(delta.drop_table());
         steps.push(schema_rows::open());
         steps.extend(self.exchange());
         steps.push(schema_rows::text(

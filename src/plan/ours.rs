@@ -29,6 +29,24 @@ pub fn delta_name(change: i64) -> Name {
     name(change, "delta")
 }
 
+/// The name of the table that holds the entries of the `n`th index which is built beside its table.
+pub(super) fn entries_name(change: i64, n: usize) -> Name {
+    name(change, &format!("{ENTRIES}{n}"))
+}
+
+/// Whether the change gives such a table that name.
+#[must_use]
+pub fn holds_entries(change: i64, table: &Name) -> bool {
+    table.as_str().starts_with(name(change, ENTRIES).as_str())
+}
+
+const ENTRIES: &str = "entries_";
+
+/// The columns `what_1`, `what_2` … of a table of ours.
+pub(super) fn numbered(what: &'static str, width: usize) -> impl Iterator<Item = String> {
+    (1..=width).map(move |at| format!("{what}_{at}"))
+}
+
 /// Whether the change gives what it has such a name.
 #[must_use]
 pub fn belongs_to(change: i64, object: &Name) -> bool {

@@ -9,24 +9,24 @@ impl fmt::Display for Plan {
         for warning in &self.warnings {
             writeln!(f, "-- warning: {}", warning.replace('\n', " "))?;
         }
-        for (number, (manner, steps, purpose)) in self.transactions().enumerate() {
+        for (number, (manner, steps, purpose)) in self.transactions().into_iter().enumerate() {
             writeln!(f, "\n-- transaction {}: {purpose}", number + 1)?;
             if manner == Manner::Batches {
                 writeln!(f, "-- (here in one go; in truth in short transactions)")?;
             }
-            let begin = if manner == Manner::Sweep {
-                "BEGIN"
-            } else {
-                "BEGIN IMMEDIATE"
+            let begin = match manner {
+                Manner::Sweep | Manner::Scratch => "BEGIN",
+                Manner::Once | Manner::Batches => "BEGIN IMMEDIATE",
             };
             writeln!(f, "{begin};")?;
             for step in steps.iter() {
                 let must = match &step.expect {
                     Expect::Success => String::new(),
                     Expect::Changes(rows) => format!(" (must change {rows} rows)"),
-                    Expect::NoRow(_) | Expect::Agreement { .. } | Expect::NothingLost { .. } => {
-                        " (must find no row)".to_owned()
-                    }
+                    Expect::NoRow(_)
+                    | Expect::Agreement { .. }
+                    | Expect::Distinct { .. }
+                    | Expect::NothingLost { .. } => " (must find no row)".to_owned(),
                 };
                 writeln!(f, "-- {}{must}", step.why.replace('\n', " "))?;
                 writeln!(f, "{};", step.statement.expanded())?;

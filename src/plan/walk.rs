@@ -18,7 +18,7 @@ pub struct Walk {
     pub path: Path,
     /// Find the rows behind it that are not as they should be, of which there are some where keys changed under it.
     pub left: Vec<Sweep>,
-    /// The rows that others write meanwhile, to be brought up to date on the way.
+    /// The rows that others write meanwhile.
     pub delta: Option<Delta>,
     /// Whether the ledger keeps how far it has come. What is left of rows tells that of itself.
     pub keeps_cursor: bool,
@@ -34,9 +34,17 @@ pub(super) enum Work {
     Copy(Copying),
     /// Removes them.
     Remove,
+    /// Writes them into the b-tree of an index; the statement, before its WHERE.
+    Fill(String),
 }
 
 impl Walk {
+    /// Whether the rows that others write are brought up to date on the way, rather than behind it.
+    #[must_use]
+    pub fn brings_up_to_date(&self) -> bool {
+        matches!(self.work, Work::Copy(_))
+    }
+
     /// The walk in a single transaction, with the look behind it.
     #[must_use]
     pub fn whole(&self) -> Vec<Step> {
@@ -55,6 +63,10 @@ impl Walk {
                 copying.remove(&copying.shadow.stretch(after, upto)),
                 copying.copy(&stretch),
             ],
+            Work::Fill(head) => vec![Step::run(
+                "the entries as the index orders them",
+                stretch.select(head, "TRUE"),
+            )],
             Work::Remove => vec![Step::run(
                 "these rows are not needed any more",
                 stretch.select(&format!("DELETE FROM {}", self.path.table), "TRUE"),

@@ -17,6 +17,10 @@ pub struct Circumstances<'a> {
     pub rows: Option<u64>,
     /// The indexes that are made at the end.
     pub indexes: &'a [Object],
+    /// Whether that is beside the table, rather than in one transaction.
+    pub builds_beside: bool,
+    /// Why not, where that would be better.
+    pub obstacle: Option<&'a str>,
 }
 
 impl Circumstances<'_> {
@@ -24,11 +28,7 @@ impl Circumstances<'_> {
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {
         let always = [self.deferred_transactions(), self.returning()];
-        let here = [
-            self.triggers(),
-            self.rollback_journal(),
-            self.long_indexes(),
-        ];
+        let here = [self.triggers(), self.rollback_journal(), self.indexes()];
         always
             .into_iter()
             .chain(here.into_iter().flatten())
@@ -74,19 +74,29 @@ impl Circumstances<'_> {
         })
     }
 
-    fn long_indexes(&self) -> Option<String> {
+    fn indexes(&self) -> Option<String> {
         let texts = self.indexes.iter().filter_map(|it| it.sql.as_deref());
         let texts: Vec<String> = texts.map(|sql| format!("`{sql}`")).collect();
+        if texts.is_empty() {
+            return None;
+        }
+        let texts = texts.join(", ");
+        if self.builds_beside {
+            return Some(format!(
+                "indexes are built beside the table, in transactions of a few milliseconds: {texts}"
+            ));
+        }
         let time = self.rows.map(|rows| {
-            let tenths = rows.saturating_mul(texts.len() as u64).div_ceil(100_000);
+            let tenths = rows
+                .saturating_mul(self.indexes.len() as u64)
+                .div_ceil(100_000);
             format!(", about {}.{} s for {rows} rows", tenths / 10, tenths % 10)
         });
-        (!texts.is_empty()).then(|| {
-            format!(
-                "at the end the write lock is held while indexes are made{}: {}",
-                time.unwrap_or_default(),
-                texts.join(", ")
-            )
-        })
+        let obstacle = self.obstacle.map(|it| format!(", since {it}"));
+        Some(format!(
+            "at the end the write lock is held while indexes are made{}{}: {texts}",
+            time.unwrap_or_default(),
+            obstacle.unwrap_or_default(),
+        ))
     }
 }

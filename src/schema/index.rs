@@ -48,3 +48,44 @@ pub(super) fn indexes(
     }
     Ok(indexes)
 }
+
+/// What an index stores of a row in one place.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Stored {
+    /// The column; none for an expression.
+    pub(super) column: Option<Name>,
+    pub(super) descending: bool,
+    pub(super) collation: Name,
+    /// Whether the index is over it, rather than that it finds the row.
+    pub(super) is_term: bool,
+}
+
+/// All that an index stores of a row, in order; `rowid` is a name by which the table's rowid can be read.
+pub(super) fn stored_in(
+    connection: &Connection,
+    index: &Name,
+    rowid: Option<&Name>,
+) -> Result<Vec<Stored>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT CASE cid WHEN -1 THEN ?2 ELSE name END, \"desc\", coll, key \
+         FROM pragma_index_xinfo(?1, 'main') ORDER BY seqno",
+    )?;
+    let stored = statement.query_map((index, rowid), |row| {
+        Ok(Stored {
+            column: row.get(0)?,
+            descending: row.get(1)?,
+            collation: row.get(2)?,
+            is_term: row.get(3)?,
+        })
+    })?;
+    Ok(stored.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Whether an index is a unique one.
+pub(super) fn is_unique(connection: &Connection, index: &Name) -> Result<bool> {
+    let query = "SELECT \"unique\" FROM sqlite_schema AS made, pragma_index_list(made.tbl_name, 'main') AS list \
+         WHERE made.type = 'index' AND made.name = ?1 AND list.name = made.name";
+    Ok(connection
+        .prepare_cached(query)?
+        .query_row([index], |row| row.get(0))?)
+}

@@ -22,9 +22,10 @@ use crate::name::Name;
 pub use compare::differences;
 pub use found::FoundTable;
 pub use rehearsal::{
-    Addition, NewApps, Pair, Promise, Rehearsed, Shadow, Synced, Target, Trial, TypeSource,
-    add_column, alterations_since, altered, check_conflicts, check_expression, default_of,
-    index_twins, remove_new, rename_old, replace_old, synced, text_under, text_without, typed,
+    Addition, Entries, Field, NewApps, Pair, Promise, Rehearsed, Shadow, Synced, Target, Trial,
+    TypeSource, add_column, alterations_since, altered, check_conflicts, check_expression,
+    default_of, index_twins, remove_new, rename_old, replace_old, synced, text_under, text_without,
+    typed,
 };
 pub use table::{Column, Key, KeyColumn, Table};
 pub use unique::Unique;

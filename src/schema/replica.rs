@@ -7,9 +7,10 @@ use crate::database::Statement;
 use crate::error::{Error, Result};
 use crate::name::Name;
 
+use super::index::Stored;
 use super::stand_in::with_stand_ins;
 use super::usage::{self, Usage, Usages, usages};
-use super::{Column, Kind, Object, Schema, Table};
+use super::{Column, Key, Kind, Object, Schema, Table};
 
 /// A schema without rows.
 pub(super) struct Replica {
@@ -123,6 +124,20 @@ impl Replica {
     /// The columns of a table or a view, whoever made it.
     pub(super) fn columns(&self, table: &Name) -> Result<Vec<Column>> {
         super::table::columns(&self.connection, table)
+    }
+
+    /// All that an index of the table stores of a row, whoever made it.
+    pub(super) fn stored_in(&self, table: &Name, index: &Name) -> Result<Vec<Stored>> {
+        let rowid = match self.table(table)?.key {
+            Key::Rowid { name, .. } => Some(name),
+            Key::Columns(_) | Key::None => None,
+        };
+        super::index::stored_in(&self.connection, index, rowid.as_ref())
+    }
+
+    /// Whether an index is a unique one, whoever made it.
+    pub(super) fn is_unique(&self, index: &Name) -> Result<bool> {
+        super::index::is_unique(&self.connection, index)
     }
 
     /// Whether a constraint of the column says ON CONFLICT.

@@ -75,12 +75,25 @@ fn types(replica: &Replica, table: &Table, columns: &[Name]) -> Result<Vec<Strin
     if table.strict {
         return Ok(table.in_rows().map(|it| it.declared_type.clone()).collect());
     }
-    let list: Vec<String> = columns.iter().map(Name::to_string).collect();
+    let values: Vec<String> = columns.iter().map(Name::to_string).collect();
+    stored_types(replica, &table.name, &values)
+}
+
+/// The types of columns that store the values of these expressions as the table stores them, asked of SQLite by the table of
+/// a query.
+pub(super) fn stored_types(
+    replica: &Replica,
+    table: &Name,
+    values: &[String],
+) -> Result<Vec<String>> {
     let probe = Name::from(PROBE);
+    let numbered = values.iter().zip(1..);
+    let list: Vec<String> = numbered
+        .map(|(value, at)| format!("{value} AS value_{at}"))
+        .collect();
     replica.execute(&format!(
-        "CREATE TABLE {probe} AS SELECT {} FROM {}",
-        list.join(", "),
-        table.name
+        "CREATE TABLE {probe} AS SELECT {} FROM {table}",
+        list.join(", ")
     ))?;
     let found = replica.columns(&probe)?;
     replica.execute(&format!("DROP TABLE {probe}"))?;

@@ -1,0 +1,109 @@
+//! Indexes at once or beside their table, and the building of the latter.
+
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use crate::error::{Error, Result};
+use crate::event::Event;
+use crate::ledger::{self, Change};
+use crate::plan::{Building, IndexBuild, Stage};
+use crate::schema::{Entries, Key, Object, Schema, Table, Unique};
+
+use super::rebuild::{Cost, estimate};
+use super::run::{Execution, Ran, tell};
+use super::{Options, Rebuilds};
+
+/// What the making of an index takes for each row, and for each page that they fill: measured, and rounded up.
+const COST: Cost = Cost {
+    row: Duration::from_nanos(900),
+    page: Duration::from_micros(2),
+};
+
+/// How indexes are made.
+pub(super) enum Making {
+    /// In one transaction; and why, where that is long.
+    AtOnce(Option<String>),
+    /// Beside the table.
+    Beside(Building),
+}
+
+/// Chooses how to make indexes on a table, which stands in `schema` by the time that they are in their place.
+pub(super) fn making(
+    connection: &Connection,
+    options: &Options,
+    change: &Change,
+    table: &Table,
+    schema: &Schema,
+    indexes: &[Object],
+) -> Result<Making> {
+    let count = u32::try_from(indexes.len()).unwrap_or(u32::MAX);
+    let hold = estimate(connection, table, COST * count, options.max_hold)?;
+    let is_beside = match options.rebuilds {
+        Rebuilds::Online => true,
+        Rebuilds::Auto => hold.is_none(),
+        Rebuilds::AtOnce => false,
+    };
+    if indexes.is_empty() || !is_beside {
+        return Ok(Making::AtOnce(None));
+    }
+    let uniques = Unique::of(connection, table)?;
+    if let Some(obstacle) = obstacle(table, &uniques) {
+        return Ok(Making::AtOnce(Some(obstacle)));
+    }
+    let entries = indexes.iter().map(|it| Entries::of(schema, it));
+    Ok(Making::Beside(Building {
+        entries: entries.collect::<Result<_>>()?,
+        uniques,
+        is_small: hold.is_some(),
+        begun: vec![ledger::begun_under(change)],
+    }))
+}
+
+/// Why rows that are written meanwhile could not be noted.
+pub(super) fn obstacle(table: &Table, uniques: &[Unique]) -> Option<String> {
+    if table.key == Key::None {
+        return Some("three of its columns have the names by which rowids are found".to_owned());
+    }
+    let mut uniques = uniques.iter();
+    let unknown = uniques.find(|it| !it.is_known_before(table))?;
+    Some(format!(
+        "what its unique index `{}` holds of a row is not known before the row is written",
+        unknown.name.as_str()
+    ))
+}
+
+impl Execution<'_> {
+    /// Builds indexes beside their table; where something about them is not as it must be, they are made at once instead.
+    pub(super) fn build(&mut self, build: &IndexBuild) -> Result<Ran> {
+        let built = self.stages(&build.stages);
+        self.database.forget_imposters();
+        // What is left of them goes with the connection in any case.
+        let _ = self.scratch(&build.tidy);
+        match built {
+            Err(error) if is_odd(&error) => {
+                let why = error.to_string();
+                tell(self.observer, &Event::IndexesAtOnce { why })?;
+                self.stages(&build.instead)
+            }
+            built => built,
+        }
+    }
+
+    fn stages(&mut self, stages: &[Stage]) -> Result<Ran> {
+        for stage in stages {
+            if self.stage(stage)? == Ran::Stale {
+                return Ok(Ran::Stale);
+            }
+        }
+        Ok(Ran::Done)
+    }
+}
+
+/// Whether it tells of the indexes themselves, rather than of somebody who stopped the work or is in its way.
+fn is_odd(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Unexpected(_) | Error::Constraint(_) | Error::Sqlite(_)
+    )
+}

@@ -1,0 +1,59 @@
+//! A table of ours under a second name, by which its key may hold NULL.
+//!
+//! The b-tree of an index is one of a WITHOUT ROWID table too, but for this: an index has entries for NULL, and SQLite
+//! allows none in the key of such a table. SQLite has one way to write them all the same, which its own extension RBU takes:
+//! an imposter table, which is in no file and is known to one connection alone, for as long as that does not read
+//! the schema anew.
+
+use rusqlite::{Connection, ffi};
+
+use crate::error::Result;
+use crate::name::Name;
+
+/// A second name for a table.
+#[derive(Clone, Debug)]
+pub struct Imposter {
+    /// The table.
+    pub table: Name,
+    /// Its text, under the second name.
+    pub text: String,
+}
+
+impl Imposter {
+    /// Gives the table its second name on this connection, until the schema is read anew.
+    pub(super) fn put(&self, connection: &Connection) -> Result<()> {
+        // This also has SQLite read the schema, which it cannot in between.
+        let root: i32 = connection.query_row(
+            "SELECT rootpage FROM main.sqlite_schema WHERE type = 'table' AND name = ?1",
+            [&self.table],
+            |row| row.get(0),
+        )?;
+        control(connection, 1, root);
+        let made = connection.execute_batch(&self.text);
+        control(connection, 0, 0);
+        Ok(made?)
+    }
+}
+
+/// Takes all second names away from the connection.
+pub(super) fn forget(connection: &Connection) {
+    control(connection, 0, 1);
+}
+
+/// While `on`, a `CREATE TABLE` on this connection makes an imposter of the b-tree at `root`. Switched off with a `root`, SQLite
+/// reads the schema anew, which knows of none.
+#[allow(unsafe_code)]
+fn control(connection: &Connection, on: i32, root: i32) {
+    // SAFETY: the handle is that of an open connection, which outlives the call and is used by this thread alone, as it
+    // is borrowed here and not `Sync`; the operation takes the connection, the name of a database and two integers, and keeps none
+    // of them.
+    unsafe {
+        ffi::sqlite3_test_control(
+            ffi::SQLITE_TESTCTRL_IMPOSTER,
+            connection.handle(),
+            c"main".as_ptr(),
+            on,
+            root,
+        );
+    }
+}

@@ -1,0 +1,92 @@
+//! What an index holds of each row, and a table of ours whose b-tree holds the same.
+
+use crate::error::Result;
+use crate::name::Name;
+
+use super::super::replica::Replica;
+use super::super::{Object, Schema, text};
+use super::shadow::stored_types;
+
+/// The entries of an index, as SQLite would write them.
+#[derive(Clone, Debug)]
+pub struct Entries {
+    /// The index.
+    pub index: Object,
+    /// Whether no two rows may share a key.
+    pub is_unique: bool,
+    /// Of which rows there are entries, where that is not all.
+    pub condition: Option<String>,
+    /// What is in an entry, in order: the terms of the index, and behind them what finds the row.
+    pub fields: Vec<Field>,
+}
+
+/// A field of an entry.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Field {
+    /// Its value, as SQL over the columns of the table.
+    pub value: String,
+    /// The type of a column that stores it as the index does; none is needed for most.
+    pub stored_type: &'static str,
+    /// How it is compared.
+    pub collation: Name,
+    /// Whether it runs downwards.
+    pub descending: bool,
+    /// Whether the index is over it, rather than that it finds the row.
+    pub is_term: bool,
+}
+
+impl Entries {
+    /// The entries of an index, in the schema in which it is to stand.
+    pub fn of(schema: &Schema, index: &Object) -> Result<Self> {
+        let table = &index.table;
+        let sql = index.sql.as_deref().unwrap_or_default();
+        let replica = Replica::of(&schema.only_with_indexes(table))?;
+        replica.execute(sql)?;
+        let (words, condition) = text::index_terms(sql);
+        let stored = replica.stored_in(table, &index.name)?;
+        let numbered = stored.iter().zip(0..);
+        let values: Vec<String> = numbered
+            .map(|(field, at)| match &field.column {
+                Some(column) => column.to_string(),
+                None => format!("({})", words.get(at).map_or("NULL", String::as_str)),
+            })
+            .collect();
+        // A whole number in a column of real ones stands in an index as an integer, as NUMERIC makes it.
+        let declared = stored_types(&replica, table, &values)?.into_iter();
+        let stored_types = declared.map(|it| if it == "REAL" { "NUMERIC" } else { "" });
+        let fields = stored.into_iter().zip(values).zip(stored_types);
+        let fields = fields.map(|((field, value), stored_type)| Field {
+            value,
+            stored_type,
+            collation: field.collation,
+            descending: field.descending,
+            is_term: field.is_term,
+        });
+        Ok(Self {
+            index: index.clone(),
+            is_unique: replica.is_unique(&index.name)?,
+            condition: condition.map(|it| format!("({it})")),
+            fields: fields.collect(),
+        })
+    }
+
+    /// The text of a table, under that name, whose b-tree is that of the index; its columns are called `entry_1`,
+    /// `entry_2` and so on.
+    #[must_use]
+    pub fn table_text(&self, name: &Name) -> String {
+        let numbered = || self.fields.iter().zip(1..);
+        let columns = numbered().map(|(field, at)| {
+            let collation = &field.collation;
+            format!("entry_{at} {} COLLATE {collation}", field.stored_type)
+        });
+        let key = numbered().map(|(field, at)| {
+            let direction = if field.descending { " DESC" } else { "" };
+            format!("entry_{at}{direction}")
+        });
+        format!(
+            "CREATE TABLE {name} ({}, PRIMARY KEY ({})) WITHOUT ROWID",
+            columns.collect::<Vec<_>>().join(", "),
+            key.collect::<Vec<_>>().join(", ")
+        )
+    }
+}
