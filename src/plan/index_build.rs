@@ -96,9 +96,14 @@ impl<'a> Builder<'a> {
             .flat_map(|side| side.fill(&self.delta))
             .collect();
         stages.extend(self.sides().flat_map(|side| side.compare(&self.delta)));
+        let mut transaction = finish(self.place());
+        // While SQLite has not read the schema anew, and forgotten the imposters.
+        let doubts = self.sides().filter(|side| side.entries.is_unique);
+        let doubts = doubts.map(|side| side.no_row_is_doubtful());
+        transaction.steps.splice(0..0, doubts);
         stages.push(Stage::Cutover(Box::new(Cutover {
             delta: self.delta.clone(),
-            transaction: finish(self.place()),
+            transaction,
         })));
         let tidy = self.sides().flat_map(|side| side.tidy()).collect();
         IndexBuild {
@@ -113,10 +118,7 @@ impl<'a> Builder<'a> {
 
     /// The indexes in their place, and a look whether they are as good as they must be.
     fn place(&self) -> Vec<Step> {
-        let doubts = self.sides().filter(|side| side.entries.is_unique);
-        let mut steps: Vec<Step> = doubts.map(|side| side.no_row_is_doubtful()).collect();
-        steps.push(self.delta.drop_table());
-        steps.push(schema_rows::open());
+        let mut steps = vec![self.delta.drop_table(), schema_rows::open()];
         steps.extend(self.sides().flat_map(|side| side.place()));
         steps.push(schema_rows::close());
         steps.extend(self.sides().map(|side| side.sample()));

@@ -353,7 +353,8 @@ fn go_through(round: &Round) {
     let start = |version| Application::start(round, &db, version);
     let changeover = |arguments: &[&str]| {
         let all = ["--busy-timeout", "60"].iter().chain(arguments);
-        run(&db, all).done();
+        let ran = run(&db, all).done();
+        assert!(!ran.stderr.contains("at once instead"), "{ran:?}");
     };
     let beside = if kind.write_both {
         Version::Both
@@ -366,21 +367,21 @@ fn go_through(round: &Round) {
     changeover(&expand(&kind));
     old.works(10);
 
+    let way = if round.online {
+        ["--online", "always"]
+    } else {
+        ["--online", "never"]
+    };
     let before = old.transactions();
-    changeover(&migrate_data(&kind));
+    changeover(&[&migrate_data(&kind)[..], &way].concat());
     assert!(old.transactions() > before, "the old application waited");
 
     let mut new = start(beside);
     new.works(40);
     old.works(40);
-    let way = if round.online {
-        ["--batch-rows", "40", "--online", "always"]
-    } else {
-        ["--batch-rows", "40", "--online", "never"]
-    };
     let ended = |phase: &[&str], beside: Option<&Application>| {
         let before = beside.map(Application::transactions);
-        changeover(&[phase, &way].concat());
+        changeover(&[phase, &way, &["--batch-rows", "40"]].concat());
         if round.online {
             let after = beside.map(Application::transactions);
             assert!(after.is_none() || after > before, "the application waited");
