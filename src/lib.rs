@@ -41,7 +41,10 @@ pub mod name;
 pub mod node;
 pub mod phase;
 pub mod plan;
+#[doc(hidden)]
+pub mod process;
 pub mod request;
+pub mod rollout;
 pub mod sample;
 pub mod schema;
 

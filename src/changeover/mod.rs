@@ -3,6 +3,7 @@
 mod abort;
 mod contract;
 mod cutover;
+mod deployments;
 mod expand;
 mod lease;
 mod migrate_data;

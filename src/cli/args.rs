@@ -6,12 +6,11 @@ use std::time::Duration;
 use clap::builder::{PossibleValuesParser, TypedValueParser, ValueParserFactory};
 use clap::{Args, Parser, Subcommand};
 
-use crate::changeover::{Options, Rebuilds};
+use crate::changeover::{Options, Rebuilds, Runner};
 use crate::name::Name;
+use crate::process;
 use crate::request::{Abort, Contract, Expand, MigrateData, Request, Rest, Verify, Winner};
 use crate::sample;
-
-use super::process;
 
 /// Change the schema of a SQLite file while old and new versions of an application keep running on it
 ///
@@ -65,7 +64,10 @@ impl Globals {
             batch_rows: self.batch_rows,
             max_hold: self.max_hold,
             rebuilds: self.online,
-            runner: process::this(),
+            runner: Runner {
+                name: process::this(),
+                is_gone: process::is_gone,
+            },
         }
     }
 }
@@ -76,6 +78,8 @@ pub enum Command {
     /// A phase.
     #[command(flatten)]
     Phase(PhaseCommand),
+    /// Take a file through the phases, and the instances of the application to its new version between them
+    Rollout(RolloutArgs),
     /// Print the SQL that a phase would run; nothing is changed
     Plan {
         /// Which phase.
@@ -215,6 +219,20 @@ pub struct AbortArgs {
     /// Print what would run, and change nothing
     #[arg(long)]
     dry_run: bool,
+}
+
+/// What is rolled out.
+#[derive(Args, Debug)]
+pub struct RolloutArgs {
+    /// The file that describes it, as JSON
+    #[arg(required_unless_present = "schema")]
+    pub(super) file: Option<PathBuf>,
+    /// Print what would run, and run nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Print the JSON Schema of the file
+    #[arg(long, exclusive = true)]
+    pub(super) schema: bool,
 }
 
 /// Whose work.

@@ -15,7 +15,7 @@ use crate::sample;
 use super::args::{Globals, VerifyArgs};
 use super::printer::{Printer, data};
 use super::stop::Stop;
-use super::{Cli, Command, ExitStatus, status, verified};
+use super::{Cli, Command, ExitStatus, rollout, status, verified};
 
 /// Runs any command but `node`, and says what came of it.
 pub fn run(globals: &Globals, command: Command) -> ExitStatus {
@@ -24,7 +24,10 @@ pub fn run(globals: &Globals, command: Command) -> ExitStatus {
         Ok(()) => ExitStatus::Done,
         Err(error) => {
             let status = report(globals, &error);
-            if matches!(error, Error::Stopped | Error::CalledOff) {
+            if matches!(
+                error,
+                Error::Stopped | Error::CalledOff | Error::Unhealthy(_)
+            ) {
                 printer.remark(&format!("next: {}", status::same_again()));
             }
             status
@@ -45,6 +48,7 @@ fn dispatch(globals: &Globals, command: Command, printer: &mut Printer) -> Resul
         Command::Phase(phase) if phase.is_dry_run() => {
             plan(globals, &phase.into_request(), printer)
         }
+        Command::Rollout(args) => rollout::run(globals, &args, printer),
         Command::Plan { phase } => plan(globals, &phase.into_request(), printer),
         Command::Pause(args) => {
             let (mut changeover, db) = open(globals)?;
@@ -167,7 +171,7 @@ fn seed(path: &Path, rows: u32, printer: &Printer) -> Result<()> {
     Ok(())
 }
 
-fn open(globals: &Globals) -> Result<(Changeover, &PathBuf)> {
+pub(super) fn open(globals: &Globals) -> Result<(Changeover, &PathBuf)> {
     let db = globals.db.as_ref().ok_or_else(|| {
         Error::Malformed("name the file with --db PATH or in CHANGEOVER_DB".to_owned())
     })?;

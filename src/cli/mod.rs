@@ -3,7 +3,7 @@
 mod args;
 mod commands;
 mod printer;
-mod process;
+mod rollout;
 mod status;
 mod stop;
 mod verified;

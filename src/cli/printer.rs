@@ -47,6 +47,11 @@ impl Printer {
         }
     }
 
+    /// Whether a program reads what is said.
+    pub(super) fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// The outcome: one JSON object, or the words for it.
     pub(super) fn outcome(&self, reply: Reply, words: impl FnOnce() -> String) -> io::Result<()> {
         let text = if self.json {
@@ -71,6 +76,15 @@ impl Printer {
         if !self.json {
             self.words(text);
         }
+    }
+
+    /// News on the way to the outcome: a JSON object, or the words for it beside the data.
+    pub(super) fn news(&self, reply: Reply, words: &str) -> io::Result<()> {
+        if self.json {
+            return data(&json::line(&reply.alone())?);
+        }
+        self.words(words);
+        Ok(())
     }
 
     /// An error, and what to do next.

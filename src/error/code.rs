@@ -38,9 +38,10 @@ impl Error {
             | Self::CalledOff
             | Self::Running(_)
             | Self::TakenOver => Code::TemporarilyUnavailable,
-            Self::Malformed(_) | Self::NotAType(..) | Self::NotAnExpression { .. } => {
-                Code::MalformedRequest
-            }
+            Self::Malformed(_)
+            | Self::BadRollout { .. }
+            | Self::NotAType(..)
+            | Self::NotAnExpression { .. } => Code::MalformedRequest,
             Self::NotAFile(_)
             | Self::NotADatabase
             | Self::Damaged(_)
@@ -74,6 +75,7 @@ impl Error {
             | Self::NothingToVerify(_)
             | Self::WouldLose { .. }
             | Self::NoRoom { .. }
+            | Self::Unhealthy(_)
             | Self::Constraint(_) => Code::PreconditionFailed,
         }
     }

@@ -89,6 +89,10 @@ impl Error {
             Self::WouldLose { .. } => {
                 "keep them with winner `new` (--winner new), or drop them with winner `old`"
             }
+            Self::BadRollout { .. } => "`changeover rollout --schema` prints what it may say",
+            Self::Unhealthy(_) => {
+                "both versions can go on beside each other: mend it, and run the same again to go on"
+            }
             Self::Constraint(_) => "mend the rows, and run the same again",
             Self::Unexpected(_) => "nothing was changed; please report this with the schema",
             Self::LedgerTooNew { .. } => {

@@ -290,6 +290,19 @@ pub enum Error {
         /// The keys of the first of them.
         examples: Vec<String>,
     },
+    /// A file that describes a rollout cannot be read as one.
+    #[error("`{}`{}: {problem}", .path.display(), if .place.is_empty() { String::new() } else { format!(", {place}") })]
+    BadRollout {
+        /// The file.
+        path: PathBuf,
+        /// The place in it, as a JSON pointer; empty for all of it.
+        place: String,
+        /// What is the matter, with line and column where there are any.
+        problem: String,
+    },
+    /// Instances of the application did not become healthy in the new version.
+    #[error("the rollout stopped, since not every instance is healthy in the new version:\n{}", bullets(.0))]
+    Unhealthy(Vec<String>),
     /// A row would violate a constraint of the table with the value that it is to get.
     #[error("the rows do not allow it: {0}")]
     Constraint(String),

@@ -11,9 +11,11 @@ use crate::name::Name;
 use crate::phase::{Phase, State};
 use crate::plan::{Position, belongs_to};
 
+pub use deployments::{Deployment, deployments, note_deployment};
 pub use records::{Migrating, forget_cursor, move_cursor, note_old_write};
 pub use runs::{Run, claim, last_old_write, new_token, pause, release, renew, resume, run};
 
+mod deployments;
 mod records;
 mod runs;
 
@@ -26,10 +28,11 @@ const FORMAT: &str = "_changeover_ledger_format";
 
 /// The newest format that this program knows: the number of the last of its migrations. To ask refinery would
 /// compile a regular expression for each.
-const NEWEST: i64 = 3;
+const NEWEST: i64 = 5;
 
 /// All tables of the ledger, those that refer to others first.
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 7] = [
+    "_changeover_deployments",
     "_changeover_runs",
     "_changeover_old_writes",
     "_changeover_cursor",

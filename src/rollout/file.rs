@@ -1,0 +1,168 @@
+//! The file that describes a rollout.
+
+use std::fs::File;
+use std::io::Read;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use serde_path_to_error::{Path as Place, Segment};
+
+use crate::error::{Error, Result};
+use crate::name::Name;
+use crate::request::{Contract, Expand, MigrateData, Request, Winner};
+
+use super::instance::{Instance, instances};
+
+/// The JSON Schema of the file.
+pub const SCHEMA: &str = include_str!("../../docs/rollout.schema.json");
+
+/// The largest file that is read, in bytes.
+const LIMIT: u64 = 1 << 20;
+
+/// How many instances at a time, where the file does not say.
+const AT_ONCE: NonZeroU32 = NonZeroU32::MIN;
+
+/// A change, and the instances of the application that go along with it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rollout {
+    /// Where it was read.
+    #[serde(skip)]
+    pub(super) path: PathBuf,
+    /// For editors that know JSON Schema.
+    #[serde(rename = "$schema")]
+    _schema: Option<String>,
+    /// The change.
+    pub change: Change,
+    /// How many instances are brought to the new version at the same time.
+    #[serde(default = "at_once")]
+    pub at_once: NonZeroU32,
+    /// The instances, in the order in which they are brought there.
+    #[serde(deserialize_with = "instances")]
+    pub instances: Vec<Instance>,
+    /// What contract asks for.
+    #[serde(default)]
+    pub gate: Gate,
+}
+
+/// One column giving way to another.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// The table.
+    pub table: Name,
+    /// The old column.
+    pub from: Name,
+    /// The new column.
+    pub to: Name,
+    /// Its declared type, where the old column's own will not do.
+    #[serde(default)]
+    pub column_type: Option<String>,
+    /// Go on although views or triggers of old applications would break.
+    #[serde(default)]
+    pub allow_breaking: bool,
+    /// Whose value counts where both columns hold one.
+    #[serde(default)]
+    pub winner: Option<Winner>,
+    /// The new value as a SQL expression over the old column, where it is another one.
+    #[serde(default)]
+    pub up: Option<String>,
+    /// The old value as a SQL expression over the new column.
+    #[serde(default)]
+    pub down: Option<String>,
+    /// Go on where new applications have to write both columns.
+    #[serde(default)]
+    pub write_both: bool,
+}
+
+/// What contract asks for behind the last instance.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gate {}
+
+impl Rollout {
+    /// Reads the file. Nothing else is looked at.
+    ///
+    /// Fails with [`Error::NoSuchFile`], [`Error::NotAFile`], and with [`Error::BadRollout`] where the file says something
+    /// that makes no sense.
+    pub fn read(path: &Path) -> Result<Self> {
+        let mut text = Vec::new();
+        open(path)?.take(LIMIT + 1).read_to_end(&mut text)?;
+        let bad = |place: String, problem: String| Error::BadRollout {
+            path: path.to_owned(),
+            place,
+            problem,
+        };
+        if text.len() as u64 > LIMIT {
+            return Err(bad(
+                String::new(),
+                format!("larger than {} KiB", LIMIT >> 10),
+            ));
+        }
+        let mut parser = serde_json::Deserializer::from_slice(&text);
+        let read = serde_path_to_error::deserialize::<_, Self>(&mut parser);
+        let mut rollout =
+            read.map_err(|error| bad(pointer(error.path()), error.inner().to_string()))?;
+        parser
+            .end()
+            .map_err(|error| bad(String::new(), error.to_string()))?;
+        path.clone_into(&mut rollout.path);
+        Ok(rollout)
+    }
+
+    pub(super) fn expand(&self) -> Expand {
+        Expand {
+            table: self.change.table.clone(),
+            add_column: self.change.to.clone(),
+            column_type: self.change.column_type.clone(),
+            from: Some(self.change.from.clone()),
+            allow_breaking: self.change.allow_breaking,
+        }
+    }
+
+    pub(super) fn migrate_data(&self) -> MigrateData {
+        MigrateData {
+            from: self.change.from.clone(),
+            to: self.change.to.clone(),
+            table: Some(self.change.table.clone()),
+            winner: self.change.winner,
+            up: self.change.up.clone(),
+            down: self.change.down.clone(),
+            write_both: self.change.write_both,
+            expand: false,
+        }
+    }
+
+    pub(super) fn contract(&self) -> Request {
+        Request::Contract(Contract {
+            table: self.change.table.clone(),
+            remove_column: self.change.from.clone(),
+            winner: None,
+        })
+    }
+}
+
+fn at_once() -> NonZeroU32 {
+    AT_ONCE
+}
+
+fn open(path: &Path) -> Result<File> {
+    match path.metadata() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(Error::NoSuchFile(path.to_owned()))
+        }
+        Ok(metadata) if metadata.is_dir() => Err(Error::NotAFile(path.to_owned())),
+        _ => Ok(File::open(path)?),
+    }
+}
+
+/// The place as a JSON pointer: `/instances/2/health/url`; the whole file is the empty one.
+fn pointer(place: &Place) -> String {
+    let step = |segment: &Segment| match segment {
+        Segment::Seq { index } => format!("/{index}"),
+        Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+        Segment::Enum { .. } | Segment::Unknown => String::new(),
+    };
+    place.iter().map(step).collect()
+}
