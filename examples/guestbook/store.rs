@@ -1,11 +1,15 @@
 //! The entries in the file.
 
 use std::path::Path;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, ErrorCode, params};
 use serde::{Deserialize, Serialize};
+
+/// How long others are waited for.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A version of the application.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -53,9 +57,9 @@ impl Store {
     /// Opens the file; makes it, with its table, where there is none.
     pub(crate) fn open(db: &Path, version: Version) -> rusqlite::Result<Self> {
         let (connection, column) = (connect(db)?, version.column());
+        use_write_ahead_log(&connection)?;
         connection.execute_batch(&format!(
-            "PRAGMA journal_mode = WAL;
-             CREATE TABLE IF NOT EXISTS entries(id INTEGER PRIMARY KEY, {column} TEXT NOT NULL, message TEXT NOT NULL)"
+            "CREATE TABLE IF NOT EXISTS entries(id INTEGER PRIMARY KEY, {column} TEXT NOT NULL, message TEXT NOT NULL)"
         ))?;
         Ok(Self { connection, column })
     }
@@ -101,10 +105,27 @@ impl Store {
     }
 }
 
+/// Readers and writers of a file with a write-ahead log do not wait for each other.
+fn use_write_ahead_log(connection: &Connection) -> rusqlite::Result<()> {
+    let begun = Instant::now();
+    loop {
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            // SQLite itself does not wait here where two instances make the file at the same time.
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy)
+                    && begun.elapsed() < PATIENCE =>
+            {
+                thread::sleep(Duration::from_millis(10));
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
 /// A connection that waits for others.
 pub(crate) fn connect(db: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(db)?;
-    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.busy_timeout(PATIENCE)?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     Ok(connection)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::process::{self, Child, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::json;
 use crate::process::{Group, is_alive, name};
+
+/// Waits for a line, and becomes the command then. Its words are arguments: no shell reads them.
+const WAITING: &str = r#"read -r go && exec "$@" </dev/null"#;
 
 /// How often we look whether a command has ended.
 const LOOK: Duration = Duration::from_millis(10);
@@ -59,7 +62,8 @@ impl fmt::Display for Command {
 }
 
 impl Command {
-    /// Runs it to its end, which must come in `time`, and must be a success. `started` is told the process.
+    /// Runs it to its end, which must come in `time`, and must be a success. `started` is told the process before that
+    /// does anything: where we are killed meanwhile, it never will.
     pub(super) fn run<'a>(
         &self,
         variables: impl IntoIterator<Item = (&'a str, String)>,
@@ -71,7 +75,10 @@ impl Command {
         let mut child = self
             .start(variables, &output)
             .map_err(|error| self.not_started(&error))?;
+        let go = child.stdin.take();
         started(name(child.id()));
+        // It may have ended by itself.
+        let _ = go.map(|mut it| it.write_all(b"\n"));
         let reason = match wait(&mut child, time) {
             Ok(Some(status)) if status.success() => return Ok(()),
             Ok(Some(status)) => format!("{self} failed, {status}"),
@@ -92,10 +99,12 @@ impl Command {
         variables: impl IntoIterator<Item = (&'a str, String)>,
         output: &File,
     ) -> io::Result<Child> {
-        let (program, arguments) = (&self.0[0], &self.0[1..]);
-        let mut command = process::Command::new(program);
-        command.args(arguments).envs(variables);
-        command.stdin(Stdio::null());
+        let mut command = process::Command::new("sh");
+        command
+            .args(["-c", WAITING, "sh"])
+            .args(&self.0)
+            .envs(variables);
+        command.stdin(Stdio::piped());
         command
             .stdout(output.try_clone()?)
             .stderr(output.try_clone()?);

@@ -15,13 +15,17 @@ const TELL: Duration = Duration::from_millis(100);
 /// Tells what becomes of one of several instances.
 pub(super) struct Voice {
     place: usize,
-    sender: Sender<(usize, Step)>,
+    sender: Sender<(usize, Step, Sender<()>)>,
 }
 
 impl Voice {
-    /// Tells it. Nobody who listens is no reason not to go on.
+    /// Tells it, and returns when that is in the ledger. Nobody who listens is no reason not to go on.
     pub(super) fn tell(&self, step: Step) {
-        let _ = self.sender.send((self.place, step));
+        let (is_heard, heard) = mpsc::channel();
+        if self.sender.send((self.place, step, is_heard)).is_ok() {
+            // The other end goes when it is heard.
+            let _ = heard.recv();
+        }
     }
 }
 
@@ -50,7 +54,7 @@ pub(super) fn at_once<Item: Sync>(
         let mut heard = Ok(());
         loop {
             let outcome = match receiver.recv_timeout(TELL) {
-                Ok((place, step)) => hear(Some((&items[place], &step))),
+                Ok((place, step, _is_heard)) => hear(Some((&items[place], &step))),
                 Err(RecvTimeoutError::Timeout) => hear(None),
                 Err(RecvTimeoutError::Disconnected) => break,
             };

@@ -25,6 +25,7 @@ mod online;
 mod oracle;
 mod process;
 mod property;
+mod rollout;
 mod runners;
 mod stops;
 mod strangers;
