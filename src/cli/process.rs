@@ -3,12 +3,13 @@
 use std::fs;
 use std::process;
 
+use crate::census::start_tick;
 use crate::changeover::Runner;
 
 /// This process, by a name that no other has: its number, its machine, and when it was started.
 pub(super) fn this() -> Runner {
     let pid = process::id().to_string();
-    let name = match (host(), started(&pid)) {
+    let name = match (host(), start_tick(&pid)) {
         (Some(host), Some(started)) => {
             format!("process {pid} on {host}, started at tick {started}")
         }
@@ -25,21 +26,15 @@ fn is_gone(name: &str) -> bool {
         let (at, tick) = rest.rsplit_once(", started at tick ")?;
         (host()? == at).then_some((pid, tick))
     };
-    parts().is_some_and(|(pid, tick)| started(pid).as_deref() != Some(tick))
+    parts().is_some_and(|(pid, tick)| {
+        start_tick(pid).map(|it| it.to_string()).as_deref() != Some(tick)
+    })
 }
 
 /// The machine: a container has a name of its own.
 fn host() -> Option<String> {
     let name = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
     Some(name.trim().to_owned())
-}
-
-/// When the process was started, in ticks since the machine was, as Linux tells; none where there is no such process.
-fn started(pid: &str) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name of the program stands in parentheses and may hold anything; this is the 20th field behind it.
-    let (_, fields) = stat.rsplit_once(") ")?;
-    fields.split(' ').nth(19).map(str::to_owned)
 }
 
 #[cfg(test)]
