@@ -27,12 +27,15 @@
 //! # }
 //! ```
 
+pub mod census;
 pub mod changeover;
 #[doc(hidden)]
 pub mod cli;
 pub mod database;
 pub mod error;
 pub mod event;
+pub mod gate;
+pub mod instance;
 #[doc(hidden)]
 pub mod json;
 pub mod ledger;
@@ -47,6 +50,8 @@ pub mod request;
 pub mod rollout;
 pub mod sample;
 pub mod schema;
+#[doc(hidden)]
+pub mod time;
 
 pub use changeover::{Changeover, Options, Status};
 pub use error::{Code, Error, Result};

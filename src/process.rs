@@ -12,7 +12,7 @@ pub fn this() -> String {
 #[must_use]
 pub fn name(pid: u32) -> String {
     let pid = pid.to_string();
-    match (host(), started(&pid)) {
+    match (host(), start_tick(&pid)) {
         (Some(host), Some(started)) => {
             format!("process {pid} on {host}, started at tick {started}")
         }
@@ -36,7 +36,8 @@ pub fn is_alive(name: &str) -> bool {
 /// None for what ran on another machine, or where nothing tells.
 fn lives(name: &str) -> Option<bool> {
     let (pid, tick) = here(name)?;
-    Some(started(pid).as_deref() == Some(tick))
+    let now = start_tick(pid).map(|it| it.to_string());
+    Some(now.as_deref() == Some(tick))
 }
 
 /// The number of a process of this machine, and when it was started.
@@ -100,15 +101,15 @@ fn host() -> Option<String> {
     Some(name.trim().to_owned())
 }
 
-/// When the process was started, in ticks since the machine was, as Linux tells; none where there is no such process,
-/// or nothing of it but its exit status.
-fn started(pid: &str) -> Option<String> {
+/// When the process was started, in hundredths of a second since the machine was; none where there is no such process,
+/// or nothing of it but how it ended, or nothing tells.
+#[must_use]
+pub fn start_tick(pid: &str) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name of the program stands in parentheses and may hold anything; this is the 20th field behind it.
     let (_, fields) = stat.rsplit_once(") ")?;
     let is_dead = fields.starts_with(['Z', 'X']);
-    let started = fields.split(' ').nth(19).filter(|_| !is_dead)?;
-    Some(started.to_owned())
+    fields.split(' ').nth(19).filter(|_| !is_dead)?.parse().ok()
 }
 
 #[cfg(test)]

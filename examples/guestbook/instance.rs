@@ -1,8 +1,8 @@
 //! The instance announces itself, so that nobody takes its column away while it runs.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{process, thread};
 
 use rusqlite::{Connection, params};
 
@@ -14,11 +14,11 @@ const LEASE: u32 = 30;
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
 const REGISTER: &str = "
-    INSERT INTO _changeover_instances (name, version, app_version, lease_seconds) VALUES (?1, ?2, ?3, ?4)
+    INSERT INTO _changeover_instances (name, version, app_version, pid, lease_seconds) VALUES (?1, ?2, ?3, ?4, ?5)
     ON CONFLICT (name) DO UPDATE SET version = excluded.version, app_version = excluded.app_version,
-        lease_seconds = excluded.lease_seconds, seen_at = excluded.seen_at";
+        pid = excluded.pid, lease_seconds = excluded.lease_seconds, seen_at = excluded.seen_at";
 
-const RETIRE: &str = "DELETE FROM _changeover_instances WHERE name = ?1 AND app_version = ?2";
+const RETIRE: &str = "DELETE FROM _changeover_instances WHERE name = ?1 AND pid = ?2";
 
 /// This process, by its name.
 pub(crate) struct Instance {
@@ -43,7 +43,13 @@ impl Instance {
         while !stop.load(Ordering::Relaxed) {
             unless_unknown(self.connection.execute(
                 REGISTER,
-                params![self.name, self.schema_version, self.app_version, LEASE],
+                params![
+                    self.name,
+                    self.schema_version,
+                    self.app_version,
+                    process::id(),
+                    LEASE
+                ],
             ))?;
             let said = Instant::now();
             while !stop.load(Ordering::Relaxed) && said.elapsed() < HEARTBEAT {
@@ -53,9 +59,9 @@ impl Instance {
         Ok(())
     }
 
-    /// Takes the word back.
+    /// Takes the word back, unless another process has given it meanwhile.
     pub(crate) fn retire(&self) -> rusqlite::Result<()> {
-        let word = params![self.name, self.app_version];
+        let word = params![self.name, process::id()];
         unless_unknown(self.connection.execute(RETIRE, word))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::slice;
 use std::time::Duration;
 
 use clap::CommandFactory;
@@ -9,13 +10,13 @@ use clap::CommandFactory;
 use crate::changeover::{Changeover, Reply};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
-use crate::request::{Request, Verify};
+use crate::request::{OfInstance, Request, Verify};
 use crate::sample;
 
-use super::args::{Globals, VerifyArgs};
+use super::args::{Globals, InstanceCommand, VerifyArgs};
 use super::printer::{Printer, data};
 use super::stop::Stop;
-use super::{Cli, Command, ExitStatus, rollout, status, verified};
+use super::{Cli, Command, ExitStatus, rollout, status, verified, who};
 
 /// Runs any command but `node`, and says what came of it.
 pub fn run(globals: &Globals, command: Command) -> ExitStatus {
@@ -75,6 +76,12 @@ fn dispatch(globals: &Globals, command: Command, printer: &mut Printer) -> Resul
             printer.outcome(Reply::status(&found), || status::status(&found, db))?;
             Ok(())
         }
+        Command::Who => {
+            let found = open(globals)?.0.who()?;
+            printer.outcome(Reply::who(&found), || who::who(&found))?;
+            Ok(())
+        }
+        Command::Instance { word } => instance(globals, word, printer),
         Command::History => {
             let history = open(globals)?.0.history()?;
             printer.outcome(Reply::history(&history), || status::history(&history))?;
@@ -156,6 +163,37 @@ fn verify(globals: &Globals, args: VerifyArgs, printer: &mut Printer) -> Result<
         stop.verdict()
     })?;
     printer.outcome(Reply::verified(&found), || verified::words(&found))?;
+    Ok(())
+}
+
+fn instance(globals: &Globals, word: InstanceCommand, printer: &Printer) -> Result<()> {
+    let (mut changeover, db) = open(globals)?;
+    match word {
+        InstanceCommand::Register(args) => {
+            let found = changeover.register_instance(&args.into())?;
+            let reply = Reply::instance("register_instance_ok", &found);
+            printer.outcome(reply, || who::registered(slice::from_ref(&found)))?;
+            let words = ["instance", "heartbeat"];
+            let heartbeat = status::command(db, &words, &[found.name.as_str()]);
+            printer.remark(&format!("next, before the lease ends: {heartbeat}"));
+        }
+        InstanceCommand::Heartbeat(args) => {
+            let found = changeover.heartbeat(&args.into())?;
+            let reply = Reply::instance("heartbeat_ok", &found);
+            printer.outcome(reply, || who::registered(slice::from_ref(&found)))?;
+        }
+        InstanceCommand::Retire(args) => {
+            let asked = OfInstance::from(args);
+            let was_there = changeover.retire_instance(&asked)?;
+            printer.outcome(Reply::retired(&asked.name, was_there), || {
+                who::retired(&asked.name, was_there)
+            })?;
+        }
+        InstanceCommand::List => {
+            let found = changeover.instances()?;
+            printer.outcome(Reply::instances(&found), || who::registered(&found))?;
+        }
+    }
     Ok(())
 }
 

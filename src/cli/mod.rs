@@ -6,7 +6,9 @@ mod printer;
 mod rollout;
 mod status;
 mod stop;
+mod table;
 mod verified;
+mod who;
 mod work;
 
 use std::process::ExitCode;

@@ -122,6 +122,17 @@ impl Printer {
                     self.remark(&work::locks(&holds));
                 }
             }
+            Event::GateShut { reasons } => {
+                self.remark("waiting until the gate opens:");
+                reasons
+                    .iter()
+                    .for_each(|it| self.remark(&format!("  - {it}")));
+            }
+            Event::GatePassed { in_spite_of } => {
+                in_spite_of
+                    .iter()
+                    .for_each(|it| self.remark(&format!("warning: {it}")));
+            }
             Event::Waiting { on, so_far } => self.waiting(*on, so_far.as_secs()),
             Event::BackfillDone { .. }
             | Event::CutOver { .. }
@@ -175,6 +186,7 @@ fn reason(on: Obstacle) -> &'static str {
         }
         Obstacle::Runner => "another changeover is at work on this change",
         Obstacle::Pause => "somebody has paused it",
+        Obstacle::Gate => "the gate is shut",
     }
 }
 

@@ -90,6 +90,9 @@ fn outcome(entry: &Entry) -> String {
     if entry.backward_compatible == Some(false) {
         outcome += "  (breaks old applications)";
     }
+    if let Some(reason) = &entry.forced {
+        outcome += &format!("  (forced: {reason})");
+    }
     outcome
 }
 

@@ -54,7 +54,8 @@ impl Error {
             Self::NoSuchFile(_)
             | Self::NoSuchTable { .. }
             | Self::NoSuchColumn { .. }
-            | Self::NoTableHas(_) => Code::DoesNotExist,
+            | Self::NoTableHas(_)
+            | Self::NoSuchInstance(_) => Code::DoesNotExist,
             Self::FileExists(_) | Self::ColumnExists { .. } => Code::AlreadyExists,
             Self::ChangeOpen { .. }
             | Self::ForgetOpen(_)
@@ -69,6 +70,8 @@ impl Error {
             | Self::BegunOtherwise { .. }
             | Self::TableChanged { .. }
             | Self::NeedsBoth { .. }
+            | Self::VersionAhead { .. }
+            | Self::GateShut { .. }
             | Self::WouldBreak { .. }
             | Self::Disagreement { .. }
             | Self::OutOfStep { .. }

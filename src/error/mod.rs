@@ -6,6 +6,7 @@ mod sqlite;
 
 use std::path::PathBuf;
 
+use crate::instance::Label;
 use crate::name::Name;
 use crate::phase::State;
 
@@ -225,7 +226,32 @@ pub enum Error {
     #[error("the file has no open change")]
     NothingOpen,
 
+    // The instances.
+    /// No live instance of that name.
+    #[error("no live instance `{0}`: it never registered, it retired, or its lease has ended")]
+    NoSuchInstance(Label),
+    /// An instance says that it knows what there is not yet.
+    #[error("instance `{name}` says version {version}, and the file has come to {latest}")]
+    VersionAhead {
+        /// The instance.
+        name: Label,
+        /// What it says.
+        version: u32,
+        /// The version of the latest phase.
+        latest: i64,
+    },
+
     // The checks.
+    /// Somebody may still use the old column.
+    #[error("the gate is shut, as `{}` of table `{}` may still be in use:\n{}", .old.as_str(), .table.as_str(), bullets(.reasons))]
+    GateShut {
+        /// The table.
+        table: Name,
+        /// The old column.
+        old: Name,
+        /// Each finding in words, and what would clear it.
+        reasons: Vec<String>,
+    },
     /// Views, triggers or tables would no longer work, or would mean something else.
     #[error("{phase} would break what is in the file:\n{}", bullets(.breaks))]
     WouldBreak {

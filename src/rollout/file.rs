@@ -4,13 +4,16 @@ use std::fs::File;
 use std::io::Read;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use serde_path_to_error::{Path as Place, Segment};
 
 use crate::error::{Error, Result};
+use crate::instance::Label;
 use crate::name::Name;
-use crate::request::{Contract, Expand, MigrateData, Request, Winner};
+use crate::request::{Contract, Expand, MigrateData, QUIET, Request, Winner, seconds};
 
 use super::instance::{Instance, instances};
 
@@ -19,6 +22,10 @@ pub const SCHEMA: &str = include_str!("../../docs/rollout.schema.json");
 
 /// The largest file that is read, in bytes.
 const LIMIT: u64 = 1 << 20;
+
+/// How long the gate is waited for, where the file does not say: the last instances wrote the old column until they were
+/// replaced.
+const WAIT: Duration = Duration::from_mins(5);
 
 /// How many instances at a time, where the file does not say.
 const AT_ONCE: NonZeroU32 = NonZeroU32::MIN;
@@ -42,7 +49,7 @@ pub struct Rollout {
     #[serde(deserialize_with = "instances")]
     pub instances: Vec<Instance>,
     /// What contract asks for.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "gate")]
     pub gate: Gate,
 }
 
@@ -76,10 +83,45 @@ pub struct Change {
     pub write_both: bool,
 }
 
-/// What contract asks for behind the last instance.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Gate {}
+/// What contract asks of the gate behind the last instance. Every field is the one of [`Contract`].
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Gate {
+    /// For how long to wait until it opens.
+    #[serde(deserialize_with = "seconds")]
+    pub wait: Duration,
+    /// For how long nobody may have written the old column alone.
+    #[serde(deserialize_with = "seconds")]
+    pub quiet_for: Duration,
+    /// Whether processes that are older than the data migration, and have not registered, keep it shut.
+    pub strict: bool,
+    /// Whether to go past it; that needs a reason.
+    pub force: bool,
+    /// Why.
+    pub reason: Option<Label>,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self {
+            wait: WAIT,
+            quiet_for: QUIET,
+            strict: false,
+            force: false,
+            reason: None,
+        }
+    }
+}
+
+/// A gate that is to be passed by force needs a reason.
+fn gate<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Gate, D::Error> {
+    let gate = Gate::deserialize(from)?;
+    match (gate.force, &gate.reason) {
+        (true, None) => Err(D::Error::custom("`force` needs a `reason`")),
+        (false, Some(_)) => Err(D::Error::custom("a `reason` is for `force`")),
+        _ => Ok(gate),
+    }
+}
 
 impl Rollout {
     /// Reads the file. Nothing else is looked at.
@@ -139,6 +181,11 @@ impl Rollout {
             table: self.change.table.clone(),
             remove_column: self.change.from.clone(),
             winner: None,
+            quiet_for: self.gate.quiet_for,
+            strict: self.gate.strict,
+            wait: self.gate.wait,
+            force: self.gate.force,
+            reason: self.gate.reason.clone(),
         })
     }
 }

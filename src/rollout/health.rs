@@ -8,9 +8,10 @@ use std::time::Duration;
 use serde::Deserialize;
 use ureq::http::Uri;
 
+use crate::request::seconds;
+
 use super::command::{Command, Failure};
 use super::progress::Step;
-use super::seconds::seconds;
 use super::wave::Voice;
 
 /// What holds where the file does not say otherwise.

@@ -6,23 +6,24 @@ use std::time::Duration;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use crate::instance::Label;
 use crate::process::is_alive;
+use crate::request::seconds;
 
 use super::command::{Command, Failure, await_earlier};
 use super::health::Health;
 use super::progress::Step;
-use super::seconds::seconds;
 use super::wave::Voice;
 
 /// How long a command may take, where the file does not say.
 const TIMEOUT: Duration = Duration::from_mins(5);
 
-/// An instance of the application.
+/// An instance of the application, and how it is brought from one version to the other.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Instance {
     /// What it is called.
-    pub name: String,
+    pub name: Label,
     /// The command that puts the new version in the place of the old one, or of itself.
     pub deploy: Command,
     /// The command that puts the old version back.
@@ -46,11 +47,6 @@ pub(super) fn instances<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Instan
         return Err(D::Error::custom("a rollout needs at least one instance"));
     }
     for (place, Instance { name, .. }) in instances.iter().enumerate() {
-        if name.is_empty() {
-            return Err(D::Error::custom(format!(
-                "the name of number {place} is empty"
-            )));
-        }
         if let Some(other) = instances[..place].iter().position(|it| it.name == *name) {
             return Err(D::Error::custom(format!(
                 "number {other} and number {place} are both called `{name}`"
@@ -124,7 +120,7 @@ impl Instance {
     fn variables(&self, around: Surroundings<'_>, version: i64) -> [(&'static str, String); 3] {
         [
             ("CHANGEOVER_DB", around.db.display().to_string()),
-            ("CHANGEOVER_INSTANCE", self.name.clone()),
+            ("CHANGEOVER_INSTANCE", self.name.to_string()),
             ("CHANGEOVER_VERSION", version.to_string()),
         ]
     }

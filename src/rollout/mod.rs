@@ -8,7 +8,6 @@ mod file;
 mod health;
 mod instance;
 mod progress;
-mod seconds;
 mod wave;
 
 use std::fs::{File, TryLockError};
@@ -155,7 +154,7 @@ impl<'a> Rolling<'a, '_> {
         let (known, around) = (self.changeover.deployments(self.change)?, self.around);
         let is_done = |instance: &&Instance| {
             let same = |it: &Deployment| {
-                it.instance == instance.name && it.command == instance.deploy.to_string()
+                it.instance == instance.name.as_str() && it.command == instance.deploy.to_string()
             };
             known.iter().any(|it| it.is_healthy && same(it))
         };
@@ -181,7 +180,9 @@ impl<'a> Rolling<'a, '_> {
         let begun: Vec<_> = wave
             .iter()
             .map(|instance| {
-                let earlier = known.iter().find(|it| it.instance == instance.name);
+                let earlier = known
+                    .iter()
+                    .find(|it| it.instance == instance.name.as_str());
                 (*instance, earlier.and_then(|it| it.process.clone()))
             })
             .collect();
@@ -215,7 +216,7 @@ impl<'a> Rolling<'a, '_> {
                 Some(((instance, _), step)) => {
                     self.keep(instance, step)?;
                     Progress::Instance {
-                        name: &instance.name,
+                        name: instance.name.as_str(),
                         step,
                     }
                 }
@@ -250,7 +251,7 @@ impl<'a> Rolling<'a, '_> {
         is_healthy: bool,
     ) -> Result<()> {
         let now = Deployment {
-            instance: instance.name.clone(),
+            instance: instance.name.to_string(),
             command: instance.deploy.to_string(),
             process,
             is_healthy,

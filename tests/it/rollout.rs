@@ -89,6 +89,7 @@ impl Fleet {
         json!({
             "change": {"table": "entries", "from": "name", "to": "full_name"},
             "instances": instances,
+            "gate": {"quiet_for": 0.5, "wait": 30},
         })
     }
 
