@@ -141,8 +141,11 @@ fn quiet() -> Duration {
 
 /// Reads a number of seconds, which may have a fraction.
 pub(crate) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let seconds = f64::deserialize(deserializer)?;
-    Duration::try_from_secs_f64(seconds).map_err(serde::de::Error::custom)
+    use serde::de::Error;
+    let seconds = f64::deserialize(deserializer)
+        .map_err(|_| D::Error::custom("a time is a number of seconds"))?;
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|_| D::Error::custom(format!("`{seconds}` is no time in seconds")))
 }
 
 /// Undo the open change of a table.

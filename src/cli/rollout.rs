@@ -1,7 +1,6 @@
 //! What a rollout does and says.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::io;
 use std::path;
 
@@ -31,14 +30,13 @@ pub(super) fn run(globals: &Globals, args: &RolloutArgs, printer: &mut Printer) 
         return Ok(());
     }
     let stop = Stop::heard_by(&changeover);
-    let db = path::absolute(db)?;
     let mut teller = Teller {
         printer,
         problems: BTreeMap::new(),
         said_that_it_stops: false,
     };
     let mut failed = None;
-    let outcome = rollout.run(&mut changeover, &db, &mut |progress| {
+    let outcome = rollout.run(&mut changeover, &path::absolute(db)?, &mut |progress| {
         // Who cannot hear any more is no reason to leave an instance half way.
         failed = teller.tell(progress, &stop).err().or(failed.take());
         stop.verdict()
@@ -47,7 +45,7 @@ pub(super) fn run(globals: &Globals, args: &RolloutArgs, printer: &mut Printer) 
     if let Some(error) = failed {
         return Err(error.into());
     }
-    printer.remark(&format!("look at it: {}", status::look(&db)));
+    printer.remark(&format!("look at it: {}", status::look(db)));
     Ok(())
 }
 
@@ -164,15 +162,12 @@ fn script(rollout: &Rollout, plans: &Plans) -> String {
     let mut script = String::new();
     let sql = |plans: &[Plan]| plans.iter().map(ToString::to_string).collect::<String>();
     script += &sql(&plans.before);
+    let number = rollout.instances.len();
     let at_once = match rollout.at_once.get() {
         1 => "one by one".to_owned(),
         number => format!("{number} at a time"),
     };
-    let number = rollout.instances.len();
-    let _ = writeln!(
-        script,
-        "\n-- then instances of the application, {number}, {at_once}"
-    );
+    script += &format!("\n-- then {number} instances of the application, {at_once}\n");
     for instance in &rollout.instances {
         script += &comments(instance);
     }
@@ -197,7 +192,7 @@ fn comments(instance: &Instance) -> String {
         |restore| format!("put back by {restore}"),
     );
     format!(
-        "-- {name}: {deploy}\n--   healthy by {}, {} times at most; else {back}\n",
+        "-- {name}: {deploy}\n--   healthy by {}, asked {} times at most; else {back}\n",
         health.probe, health.attempts
     )
 }

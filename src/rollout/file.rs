@@ -1,7 +1,7 @@
 //! The file that describes a rollout.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, ErrorKind, Read};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -126,26 +126,17 @@ fn gate<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Gate, D::Erro
 impl Rollout {
     /// Reads the file. Nothing else is looked at.
     ///
-    /// Fails with [`Error::NoSuchFile`], [`Error::NotAFile`], and with [`Error::BadRollout`] where the file says something
-    /// that makes no sense.
+    /// Fails with [`Error::BadRollout`] where it cannot be read, or says something that makes no sense.
     pub fn read(path: &Path) -> Result<Self> {
-        let mut text = Vec::new();
-        open(path)?.take(LIMIT + 1).read_to_end(&mut text)?;
         let bad = |place: String, problem: String| Error::BadRollout {
             path: path.to_owned(),
             place,
             problem,
         };
-        if text.len() as u64 > LIMIT {
-            return Err(bad(
-                String::new(),
-                format!("larger than {} KiB", LIMIT >> 10),
-            ));
-        }
+        let text = read(path).map_err(|error| bad(String::new(), error.to_string()))?;
         let mut parser = serde_json::Deserializer::from_slice(&text);
-        let read = serde_path_to_error::deserialize::<_, Self>(&mut parser);
-        let mut rollout =
-            read.map_err(|error| bad(pointer(error.path()), error.inner().to_string()))?;
+        let mut rollout: Self = serde_path_to_error::deserialize(&mut parser)
+            .map_err(|error| bad(pointer(error.path()), error.inner().to_string()))?;
         parser
             .end()
             .map_err(|error| bad(String::new(), error.to_string()))?;
@@ -194,14 +185,15 @@ fn at_once() -> NonZeroU32 {
     AT_ONCE
 }
 
-fn open(path: &Path) -> Result<File> {
-    match path.metadata() {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Err(Error::NoSuchFile(path.to_owned()))
-        }
-        Ok(metadata) if metadata.is_dir() => Err(Error::NotAFile(path.to_owned())),
-        _ => Ok(File::open(path)?),
+/// The bytes of the file, which must not be too many.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    File::open(path)?.take(LIMIT + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > LIMIT {
+        let problem = format!("it is larger than {} KiB", LIMIT >> 10);
+        return Err(io::Error::new(ErrorKind::FileTooLarge, problem));
     }
+    Ok(text)
 }
 
 /// The place as a JSON pointer: `/instances/2/health/url`; the whole file is the empty one.

@@ -49,7 +49,7 @@ pub(super) fn instances<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Instan
     for (place, Instance { name, .. }) in instances.iter().enumerate() {
         if let Some(other) = instances[..place].iter().position(|it| it.name == *name) {
             return Err(D::Error::custom(format!(
-                "number {other} and number {place} are both called `{name}`"
+                "/instances/{other} and /instances/{place} are both called `{name}`"
             )));
         }
     }
