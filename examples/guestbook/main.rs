@@ -68,7 +68,8 @@ fn main() -> Outcome<()> {
 
     thread::scope(|scope| {
         for store in stores {
-            scope.spawn(|| work(&server, store, &stop));
+            let (server, stop) = (&server, &stop);
+            scope.spawn(move || work(server, &store, stop));
         }
         let stayed = instance.stay_registered(&stop);
         stop.store(true, Ordering::Relaxed);
@@ -79,12 +80,12 @@ fn main() -> Outcome<()> {
 }
 
 /// Answers requests until the instance is to end and none is waiting.
-fn work(server: &Server, store: Store, stop: &AtomicBool) {
+fn work(server: &Server, store: &Store, stop: &AtomicBool) {
     loop {
         match server.recv_timeout(LOOK) {
             // Who asked may have gone meanwhile.
             Ok(Some(mut request)) => {
-                let (status, body) = answer(&mut request, &store);
+                let (status, body) = answer(&mut request, store);
                 let _ = request.respond(response(status, &body));
             }
             Ok(None) if stop.load(Ordering::Relaxed) => return,

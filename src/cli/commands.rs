@@ -21,14 +21,17 @@ use super::{Cli, Command, ExitStatus, rollout, status, verified, who};
 /// Runs any command but `node`, and says what came of it.
 pub fn run(globals: &Globals, command: Command) -> ExitStatus {
     let mut printer = Printer::new(globals.json);
+    let is_rollout = matches!(command, Command::Rollout(_));
     match dispatch(globals, command, &mut printer) {
         Ok(()) => ExitStatus::Done,
         Err(error) => {
             let status = report(globals, &error);
-            if matches!(
-                error,
-                Error::Stopped | Error::CalledOff | Error::Unhealthy(_)
-            ) {
+            let goes_on = match error {
+                Error::Stopped | Error::CalledOff | Error::Unhealthy(_) => true,
+                Error::GateShut { .. } => is_rollout,
+                _ => false,
+            };
+            if goes_on {
                 printer.remark(&format!("next: {}", status::same_again()));
             }
             status

@@ -159,27 +159,26 @@ fn because(what: &str, Failure { reason, output }: &Failure) -> String {
 
 /// The whole rollout as a script: the SQL of the phases, and the rest as comments.
 fn script(rollout: &Rollout, plans: &Plans) -> String {
-    let mut script = String::new();
     let sql = |plans: &[Plan]| plans.iter().map(ToString::to_string).collect::<String>();
-    script += &sql(&plans.before);
+    let behind = match plans.behind.as_slice() {
+        [] => "\n-- then contract, which is planned once the data are migrated\n".to_owned(),
+        behind => sql(behind),
+    };
     let number = rollout.instances.len();
     let at_once = match rollout.at_once.get() {
         1 => "one by one".to_owned(),
         number => format!("{number} at a time"),
     };
-    script += &format!("\n-- then {number} instances of the application, {at_once}\n");
-    for instance in &rollout.instances {
-        script += &comments(instance);
-    }
-    if plans.behind.is_empty() {
-        script += "\n-- then contract, which is planned once the data are migrated\n";
-    } else {
-        script += &sql(&plans.behind);
-    }
-    script
+    let between = format!("\n-- then {number} instances of the application, {at_once}\n");
+    let instances = rollout.instances.iter().map(comment);
+    [sql(&plans.before), between]
+        .into_iter()
+        .chain(instances)
+        .chain([behind])
+        .collect()
 }
 
-fn comments(instance: &Instance) -> String {
+fn comment(instance: &Instance) -> String {
     let Instance {
         name,
         deploy,

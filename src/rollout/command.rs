@@ -30,6 +30,9 @@ const TAIL_LINES: usize = 20;
 #[serde(try_from = "Vec<String>")]
 pub struct Command(Vec<String>);
 
+/// What a command finds in its environment, besides ours.
+pub(super) type Variables = [(&'static str, String); 3];
+
 /// Why something did not succeed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Failure {
@@ -64,9 +67,9 @@ impl fmt::Display for Command {
 impl Command {
     /// Runs it to its end, which must come in `time`, and must be a success. `started` is told the process before that
     /// does anything: where we are killed meanwhile, it never will.
-    pub(super) fn run<'a>(
+    pub(super) fn run(
         &self,
-        variables: impl IntoIterator<Item = (&'a str, String)>,
+        variables: &Variables,
         time: Duration,
         started: impl FnOnce(String),
     ) -> Result<(), Failure> {
@@ -94,16 +97,12 @@ impl Command {
         })
     }
 
-    fn start<'a>(
-        &self,
-        variables: impl IntoIterator<Item = (&'a str, String)>,
-        output: &File,
-    ) -> io::Result<Child> {
+    fn start(&self, variables: &Variables, output: &File) -> io::Result<Child> {
         let mut command = process::Command::new("sh");
         command
             .args(["-c", WAITING, "sh"])
             .args(&self.0)
-            .envs(variables);
+            .envs(variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::piped());
         command
             .stdout(output.try_clone()?)

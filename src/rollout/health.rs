@@ -10,7 +10,7 @@ use ureq::http::Uri;
 
 use crate::request::seconds;
 
-use super::command::{Command, Failure};
+use super::command::{Command, Failure, Variables};
 use super::progress::Step;
 use super::wave::Voice;
 
@@ -119,15 +119,11 @@ impl fmt::Display for Probe {
 
 impl Health {
     /// Asks until the instance says that it is healthy, or it was asked often enough.
-    pub(super) fn check<'a>(
-        &self,
-        variables: impl IntoIterator<Item = (&'a str, String)> + Clone,
-        voice: &Voice,
-    ) -> Result<(), Failure> {
+    pub(super) fn check(&self, variables: &Variables, voice: &Voice) -> Result<(), Failure> {
         let of = self.attempts.get();
         let mut attempt = 1;
         loop {
-            let Err(failure) = self.ask(variables.clone()) else {
+            let Err(failure) = self.ask(variables) else {
                 return Ok(());
             };
             if attempt == of {
@@ -146,10 +142,7 @@ impl Health {
         }
     }
 
-    fn ask<'a>(
-        &self,
-        variables: impl IntoIterator<Item = (&'a str, String)>,
-    ) -> Result<(), Failure> {
+    fn ask(&self, variables: &Variables) -> Result<(), Failure> {
         match &self.probe {
             Probe::Url(Url(url)) => get(url, self.timeout).map_err(|problem| Failure {
                 reason: format!("GET {url}: {problem}"),

@@ -10,7 +10,7 @@ use crate::instance::Label;
 use crate::process::is_alive;
 use crate::request::seconds;
 
-use super::command::{Command, Failure, await_earlier};
+use super::command::{Command, Failure, Variables, await_earlier};
 use super::health::Health;
 use super::progress::Step;
 use super::wave::Voice;
@@ -72,7 +72,7 @@ impl Instance {
     pub(super) fn look(&self, around: Surroundings<'_>, voice: &Voice) -> Step {
         let healthy = self
             .health
-            .check(self.variables(around, around.new_version), voice);
+            .check(&self.variables(around, around.new_version), voice);
         healthy.map_or_else(Step::Unhealthy, |()| Step::Healthy)
     }
 
@@ -112,12 +112,12 @@ impl Instance {
         started: impl FnOnce(String),
     ) -> Result<(), Failure> {
         let variables = self.variables(around, version);
-        command.run(variables.clone(), self.timeout, started)?;
-        self.health.check(variables, voice)
+        command.run(&variables, self.timeout, started)?;
+        self.health.check(&variables, voice)
     }
 
     /// What commands find in their environment.
-    fn variables(&self, around: Surroundings<'_>, version: i64) -> [(&'static str, String); 3] {
+    fn variables(&self, around: Surroundings<'_>, version: i64) -> Variables {
         [
             ("CHANGEOVER_DB", around.db.display().to_string()),
             ("CHANGEOVER_INSTANCE", self.name.to_string()),

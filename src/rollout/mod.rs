@@ -14,9 +14,8 @@ use std::fs::{File, TryLockError};
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use crate::changeover::{ChangeStatus, Changeover};
+use crate::changeover::Changeover;
 use crate::error::{Error, Result};
-use crate::event::Event;
 use crate::ledger::{Deployment, Entry};
 use crate::phase::State;
 use crate::plan::Plan;
@@ -44,11 +43,11 @@ impl Rollout {
     /// What it would do in the file. Nothing is changed, and no command is run.
     pub fn plan(&self, changeover: &Changeover) -> Result<Plans> {
         let before = changeover.plan_both(&self.expand(), &self.migrate_data())?;
-        let behind = match self.change_in(changeover)? {
-            Some(change) if change.state != State::Expanded && change.state != State::Migrating => {
-                changeover.plan(&self.contract())?
-            }
-            _ => Vec::new(),
+        let is_applied = before.iter().all(|it| it.transactions().next().is_none());
+        let behind = if is_applied {
+            changeover.plan(&self.contract())?
+        } else {
+            Vec::new()
         };
         Ok(Plans { before, behind })
     }
@@ -71,7 +70,7 @@ impl Rollout {
         let expanded = apply(changeover, &Request::Expand(self.expand()), observer)?;
         let migrate_data = Request::MigrateData(self.migrate_data());
         let migrated = apply(changeover, &migrate_data, observer)?;
-        if self.waits_for_instances(changeover)? {
+        if Self::waits_for_instances(changeover, expanded.change)? {
             Rolling {
                 rollout: self,
                 change: expanded.change,
@@ -101,34 +100,23 @@ impl Rollout {
     }
 
     /// Whether contract has not begun yet. Once it has, every instance had been found healthy, and none could go back.
-    fn waits_for_instances(&self, changeover: &Changeover) -> Result<bool> {
-        let change = self.change_in(changeover)?;
-        Ok(change.is_some_and(|change| change.state == State::Migrated))
-    }
-
-    /// The latest change of the file that is the one of the rollout.
-    fn change_in(&self, changeover: &Changeover) -> Result<Option<ChangeStatus>> {
-        let changes = changeover.status()?.changes.into_iter();
-        Ok(changes.rev().find(|change| {
-            change.table == self.change.table
-                && change.new == self.change.to
-                && change.old.as_ref() == Some(&self.change.from)
-        }))
+    fn waits_for_instances(changeover: &Changeover, change: i64) -> Result<bool> {
+        let changes = changeover.status()?.changes;
+        let change = changes.iter().find(|it| it.id == change);
+        Ok(change.is_some_and(|it| it.state == State::Migrated))
     }
 }
 
+/// Applies a phase, or has its record told again.
 fn apply(
     changeover: &mut Changeover,
     request: &Request,
     observer: &mut Observer<'_>,
 ) -> Result<Entry> {
-    let entry = changeover.apply(request, &mut |event: &Event| {
-        observer(&Progress::Event(event))
-    })?;
-    match observer(&Progress::Applied(&entry)) {
-        ControlFlow::Continue(()) => Ok(entry),
-        ControlFlow::Break(()) => Err(Error::Stopped),
-    }
+    let entry = changeover.apply(request, &mut |event| observer(&Progress::Event(event)))?;
+    // What is done is done; who wants to stop is heard before the next step.
+    let _ = observer(&Progress::Applied(&entry));
+    Ok(entry)
 }
 
 /// The instances on their way.
@@ -144,6 +132,7 @@ impl<'a> Rolling<'a, '_> {
     fn run(mut self) -> Result<()> {
         let at_once = usize::try_from(self.rollout.at_once.get()).unwrap_or(usize::MAX);
         for wave in self.outstanding()?.chunks(at_once) {
+            self.tell(&Progress::Working)?;
             self.bring(wave)?;
         }
         Ok(())
@@ -158,34 +147,26 @@ impl<'a> Rolling<'a, '_> {
             };
             known.iter().any(|it| it.is_healthy && same(it))
         };
-        let (done, mut outstanding): (Vec<_>, Vec<_>) =
-            self.rollout.instances.iter().partition(is_done);
-        let done: Vec<_> = done.into_iter().map(|it| (it, ())).collect();
+        let all = self.rollout.instances.iter();
+        let done: Vec<_> = all.clone().filter(is_done).map(|it| (it, ())).collect();
         let (steps, heard) =
             self.at_once(&done, |(instance, ()), voice| instance.look(around, voice));
         heard?;
-        let lost = done
-            .iter()
-            .map(|(it, ())| it)
-            .zip(steps)
-            .filter_map(failure);
-        outstanding.extend(lost.map(|(instance, _)| instance));
-        Ok(outstanding)
+        let healthy = done.iter().zip(steps);
+        let healthy = healthy.filter(|(_, step)| *step == Step::Healthy);
+        let healthy: Vec<_> = healthy.map(|((it, ()), _)| &it.name).collect();
+        Ok(all.filter(|it| !healthy.contains(&&it.name)).collect())
     }
 
     /// Brings some instances to the new version at the same time, and those that do not become healthy back.
     fn bring(&mut self, wave: &[&'a Instance]) -> Result<()> {
-        let known = self.changeover.deployments(self.change)?;
-        let around = self.around;
-        let begun: Vec<_> = wave
-            .iter()
-            .map(|instance| {
-                let earlier = known
-                    .iter()
-                    .find(|it| it.instance == instance.name.as_str());
-                (*instance, earlier.and_then(|it| it.process.clone()))
-            })
-            .collect();
+        let (known, around) = (self.changeover.deployments(self.change)?, self.around);
+        let process = |instance: &Instance| {
+            let mut known = known.iter();
+            let earlier = known.find(|it| it.instance == instance.name.as_str())?;
+            earlier.process.clone()
+        };
+        let begun: Vec<_> = wave.iter().map(|it| (*it, process(it))).collect();
         for (instance, process) in &begun {
             self.note(instance, process.clone(), false)?;
         }
@@ -204,28 +185,28 @@ impl<'a> Rolling<'a, '_> {
         Err(Error::Unhealthy(outcomes.map(sentence).collect()))
     }
 
-    /// Does something with several instances at the same time. What is durable by then is in the ledger before it is told.
+    /// Does something with several instances at the same time. What becomes of them is in the ledger before it is told.
     fn at_once<With: Sync>(
         &mut self,
         items: &[(&Instance, With)],
         work: impl Fn(&(&Instance, With), &Voice) -> Step + Sync,
     ) -> (Vec<Step>, Result<()>) {
         wave::at_once(items, work, |news| {
-            let progress = match news {
-                None => Progress::Working,
-                Some(((instance, _), step)) => {
-                    self.keep(instance, step)?;
-                    Progress::Instance {
-                        name: instance.name.as_str(),
-                        step,
-                    }
-                }
+            let Some(((instance, _), step)) = news else {
+                return self.tell(&Progress::Working);
             };
-            match (self.observer)(&progress) {
-                ControlFlow::Continue(()) => Ok(()),
-                ControlFlow::Break(()) => Err(Error::Stopped),
-            }
+            self.keep(instance, step)?;
+            let name = instance.name.as_str();
+            self.tell(&Progress::Instance { name, step })
         })
+    }
+
+    /// Fails with [`Error::Stopped`] where the observer wants to go no further.
+    fn tell(&mut self, progress: &Progress<'_>) -> Result<()> {
+        match (self.observer)(progress) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(Error::Stopped),
+        }
     }
 
     /// Keeps in the ledger what another run needs to know.

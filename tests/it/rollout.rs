@@ -1,321 +1,19 @@
-//! Rollouts of a real application: three instances of `examples/guestbook`, each a process, under load from clients that
-//! ask only who is in rotation, as a load balancer does.
+//! Rollouts: of a real application under load, and of whatever else the file of one may say.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+mod commands;
+mod file;
+mod fleet;
+
+use std::io::{BufRead, BufReader, Read};
 use std::process::Command;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::process::{Folder, Ran, await_end, finish, number, on, poll, program, start, texts};
+use super::process::{await_end, execute, finish, poll, start};
 
-const INSTANCES: [&str; 3] = ["guest-1", "guest-2", "guest-3"];
-
-/// Longer than anything here takes, unless it hangs.
-const PATIENCE: Duration = Duration::from_mins(1);
-
-/// What the deploy command of these tests does around the example's own: it takes the instance out of rotation, and
-/// waits until nobody is in the middle of a request. `NAME.broken` stands for a build that does not start.
-const BALANCED_DEPLOY: &str = r#"#!/bin/sh
-set -eu
-name=$1 port=$2 version=$3
-touch "$name.out"
-while [ -e "$name.busy" ]; do sleep 0.01; done
-if [ -e "$name.broken" ] && [ "$version" = new ]; then version=broken; fi
-echo "deploying $name as $version"
-./deploy "$name" "$port" "$version"
-rm "$name.out"
-"#;
-
-/// Three instances that share a file, and the rollout that takes them to the new version.
-struct Fleet {
-    folder: Folder,
-    db: PathBuf,
-    ports: BTreeMap<&'static str, u16>,
-}
-
-impl Fleet {
-    /// Three instances of the old version that serve.
-    fn of_old_versions() -> Self {
-        let folder = Folder::new();
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        fs::copy(
-            root.join("examples/guestbook/deploy"),
-            folder.join("deploy"),
-        )
-        .unwrap();
-        fs::copy(
-            root.join("examples/guestbook/deploy"),
-            folder.join("balanced"),
-        )
-        .unwrap();
-        fs::write(folder.join("balanced"), BALANCED_DEPLOY).unwrap();
-        let fleet = Self {
-            db: folder.join("guests.db"),
-            ports: INSTANCES.into_iter().zip(free_ports()).collect(),
-            folder,
-        };
-        fs::write(fleet.rollout_file(), fleet.rollout().to_string()).unwrap();
-        for name in INSTANCES {
-            fleet.deploy(name, "old");
-        }
-        for name in INSTANCES {
-            poll("an instance that is up", || fleet.is_up(name).then_some(()));
-        }
-        fleet
-    }
-
-    fn rollout_file(&self) -> PathBuf {
-        self.folder.join("rollout.json")
-    }
-
-    fn rollout(&self) -> Value {
-        let instances = INSTANCES.map(|name| {
-            let (port, url) = (self.ports[name].to_string(), self.url(name));
-            json!({
-                "name": name,
-                "deploy": ["./balanced", name, port, "new"],
-                "restore": ["./balanced", name, port, "old"],
-                "health": {"url": url, "attempts": 40, "interval": 0.05},
-            })
-        });
-        json!({
-            "change": {"table": "entries", "from": "name", "to": "full_name"},
-            "instances": instances,
-            "gate": {"quiet_for": 0.5, "wait": 30},
-        })
-    }
-
-    fn url(&self, name: &str) -> String {
-        format!("http://127.0.0.1:{}/up", self.ports[name])
-    }
-
-    /// A command of the program on the file.
-    fn changeover(&self, arguments: &[&str]) -> Command {
-        let mut command = on(&self.db);
-        command.args(arguments).current_dir(self.folder.path());
-        command.env("PATH", path());
-        command
-    }
-
-    fn roll_out(&self) -> Ran {
-        finish(&mut self.changeover(&["rollout", "rollout.json"]), b"")
-    }
-
-    fn deploy(&self, name: &str, version: &str) {
-        let mut command = Command::new("./deploy");
-        command.args([name, &self.ports[name].to_string(), version]);
-        command.current_dir(self.folder.path());
-        command.env("PATH", path()).env("CHANGEOVER_DB", &self.db);
-        finish(&mut command, b"").done();
-    }
-
-    fn ask(&self, name: &str, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
-        ask(self.ports[name], method, path, body)
-    }
-
-    fn is_up(&self, name: &str) -> bool {
-        matches!(self.ask(name, "GET", "/up", ""), Some((200, _)))
-    }
-
-    fn is_in(&self, name: &str, what: &str) -> bool {
-        self.folder.join(&format!("{name}.{what}")).exists()
-    }
-
-    fn mark(&self, name: &str, what: &str) {
-        fs::write(self.folder.join(&format!("{name}.{what}")), "").unwrap();
-    }
-
-    fn unmark(&self, name: &str, what: &str) {
-        let _ = fs::remove_file(self.folder.join(&format!("{name}.{what}")));
-    }
-
-    /// The version of the application that an instance announces.
-    fn versions(&self) -> Vec<String> {
-        texts(
-            &self.db,
-            "SELECT app_version FROM _changeover_instances ORDER BY name",
-        )
-    }
-
-    fn columns(&self) -> Vec<String> {
-        texts(
-            &self.db,
-            "SELECT name FROM pragma_table_info('entries') ORDER BY name",
-        )
-    }
-
-    /// Does something while clients write to each instance and read from it. Returns what came of it; expects that no
-    /// request to an instance in rotation failed, and that each answered write is in the file.
-    fn under_load<T>(&self, work: impl FnOnce(&Load<'_>) -> T) -> T {
-        let load = Load {
-            fleet: self,
-            is_over: AtomicBool::new(false),
-            tallies: Mutex::default(),
-        };
-        let outcome = thread::scope(|scope| {
-            for name in INSTANCES {
-                let load = &load;
-                scope.spawn(move || load.serve(name));
-            }
-            // Clients that find something wrong end by themselves.
-            let over = Over(&load.is_over);
-            let outcome = work(&load);
-            drop(over);
-            outcome
-        });
-        load.expect_nothing_lost();
-        outcome
-    }
-}
-
-/// Sets a flag when it goes, be that by a panic.
-struct Over<'a>(&'a AtomicBool);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// No instance outlives its test.
-impl Drop for Fleet {
-    fn drop(&mut self) {
-        for name in INSTANCES {
-            let pid = fs::read_to_string(self.folder.join(&format!("{name}.pid")));
-            if let Ok(pid) = pid {
-                let _ = Command::new("kill").args(["-9", pid.trim()]).output();
-            }
-        }
-    }
-}
-
-/// What clients were answered.
-struct Load<'a> {
-    fleet: &'a Fleet,
-    is_over: AtomicBool,
-    /// The messages that were written, for each instance.
-    tallies: Mutex<BTreeMap<&'static str, Vec<String>>>,
-}
-
-impl Load<'_> {
-    /// A client of one instance, which asks it only while it is in rotation.
-    fn serve(&self, name: &'static str) {
-        let mut was_out = true;
-        for turn in 0.. {
-            if self.is_over.load(Ordering::Relaxed) {
-                return;
-            }
-            // Behind this mark whoever wants it out of rotation waits, or we see that it is.
-            self.fleet.mark(name, "busy");
-            let is_out = self.fleet.is_in(name, "out");
-            if is_out || (was_out && !self.fleet.is_up(name)) {
-                was_out = true;
-            } else {
-                was_out = false;
-                self.request(name, turn);
-            }
-            self.fleet.unmark(name, "busy");
-            thread::sleep(Duration::from_millis(2));
-        }
-    }
-
-    #[track_caller]
-    fn request(&self, name: &'static str, turn: u32) {
-        let message = format!("{name} {turn}");
-        let entry = json!({"author": "a client", "message": message});
-        let answer = self.fleet.ask(name, "POST", "/", &entry.to_string());
-        let Some((201, _)) = answer else {
-            panic!("{message}: {answer:?}");
-        };
-        self.tallies
-            .lock()
-            .unwrap()
-            .entry(name)
-            .or_default()
-            .push(message);
-        if turn % 16 == 0 {
-            let answer = self.fleet.ask(name, "GET", "/", "");
-            assert!(matches!(answer, Some((200, _))), "{name}: {answer:?}");
-        }
-    }
-
-    fn written(&self, name: &str) -> usize {
-        self.tallies.lock().unwrap().get(name).map_or(0, Vec::len)
-    }
-
-    /// Waits until each instance has answered a few more writes.
-    #[track_caller]
-    fn await_writes(&self) {
-        for name in INSTANCES {
-            let enough = self.written(name) + 5;
-            poll("a write that is answered", || {
-                (self.written(name) >= enough).then_some(())
-            });
-        }
-    }
-
-    #[track_caller]
-    fn expect_nothing_lost(&self) {
-        let mut written: Vec<String> = self
-            .tallies
-            .lock()
-            .unwrap()
-            .values()
-            .flatten()
-            .cloned()
-            .collect();
-        let mut found = texts(&self.fleet.db, "SELECT message FROM entries");
-        written.sort();
-        found.sort();
-        assert_eq!(written, found);
-    }
-}
-
-/// Asks, and returns the status and the body; none where nobody answers.
-fn ask(port: u16, method: &str, path: &str, body: &str) -> Option<(u16, String)> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    let length = body.len();
-    write!(
-        stream,
-        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
-    )
-    .ok()?;
-    let mut answer = BufReader::new(stream);
-    let mut status = String::new();
-    answer.read_line(&mut status).ok()?;
-    let mut rest = String::new();
-    answer.read_to_string(&mut rest).ok()?;
-    let status = status.split(' ').nth(1)?.parse().ok()?;
-    Some((status, rest.split_once("\r\n\r\n")?.1.to_owned()))
-}
-
-/// Ports that nobody has.
-fn free_ports() -> Vec<u16> {
-    let listeners = INSTANCES.map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
-    listeners.map(|it| it.local_addr().unwrap().port()).into()
-}
-
-/// Where the program and the examples are found.
-fn path() -> String {
-    let programs = program().parent().unwrap();
-    let path = std::env::var("PATH").unwrap();
-    format!(
-        "{}:{}:{path}",
-        programs.display(),
-        programs.join("examples").display()
-    )
-}
-
-// The way of a whole rollout.
+use fleet::Fleet;
 
 #[test]
 fn every_instance_moves_and_no_request_fails() {
@@ -397,6 +95,71 @@ fn killed_at_any_step_it_goes_on() {
     assert_eq!(fleet.columns(), ["full_name", "id", "message"]);
 }
 
+#[test]
+fn all_instances_move_at_once_where_the_file_says_so() {
+    let fleet = Fleet::of_old_versions();
+    fleet.describe(|rollout| rollout["at_once"] = 3.into());
+    let ran = fleet.under_load(|load| {
+        load.await_writes();
+        let ran = fleet.roll_out().done();
+        load.await_writes();
+        ran
+    });
+    let said = &ran.stderr;
+    let begun = said.rfind(": deploying").unwrap();
+    assert_eq!(said[..begun].matches(": deploying").count(), 2, "{said}");
+    assert_eq!(fleet.columns(), ["full_name", "id", "message"]);
+}
+
+#[test]
+fn instance_that_the_file_does_not_name_keeps_the_gate_shut() {
+    let fleet = Fleet::of_old_versions();
+    fleet.describe(|rollout| rollout["gate"] = json!({"quiet_for": 0, "wait": 0}));
+    // It registers once there is a ledger.
+    let expand = "expand entries full_name --from name".split(' ');
+    finish(&mut fleet.changeover(&expand.collect::<Vec<_>>()), b"").done();
+    execute(
+        &fleet.db,
+        "INSERT INTO _changeover_instances (name, version) VALUES ('forgotten', 0)",
+    );
+    let ran = fleet.roll_out();
+    assert_eq!(ran.code(), 3, "{ran:?}");
+    assert!(ran.stderr.contains("`forgotten`"), "{ran:?}");
+    assert!(ran.stderr.contains("next: changeover --db"), "{ran:?}");
+    assert_eq!(fleet.columns(), ["full_name", "id", "message", "name"]);
+    execute(
+        &fleet.db,
+        "DELETE FROM _changeover_instances WHERE name = 'forgotten'",
+    );
+    fleet.roll_out().done();
+    assert_eq!(fleet.columns(), ["full_name", "id", "message"]);
+}
+
+#[test]
+fn asked_to_stop_it_ends_behind_the_instance_that_is_under_way() {
+    let fleet = Fleet::of_old_versions();
+    fleet.under_load(|load| {
+        load.await_writes();
+        let mut rollout = start(&mut fleet.changeover(&["rollout", "rollout.json"]));
+        let mut said = BufReader::new(rollout.stderr.take().unwrap()).lines();
+        said.find(|line| line.as_ref().unwrap() == "guest-1: deploying");
+        let pid = rollout.id().to_string();
+        assert!(Command::new("kill").arg(pid).status().unwrap().success());
+        let said: Vec<String> = said.map(Result::unwrap).collect();
+        let ran = await_end(rollout, b"");
+        assert_eq!(ran.code(), 4, "{ran:?}");
+        assert_eq!(ran.lines()[2..], ["guest-1: healthy in the new version"]);
+        assert!(!said.iter().any(|it| it.contains("guest-2")), "{said:?}");
+        assert!(
+            said.last().unwrap().starts_with("next: changeover"),
+            "{said:?}"
+        );
+        fleet.roll_out().done();
+        load.await_writes();
+    });
+    assert_eq!(fleet.columns(), ["full_name", "id", "message"]);
+}
+
 /// Kills a process once it has said something.
 fn kill_at(command: &mut Command, sign: &str) {
     let mut child = start(command);
@@ -415,9 +178,7 @@ fn kill_at(command: &mut Command, sign: &str) {
         hear(Box::new(stderr));
         poll(sign, || {
             let said = said.lock().unwrap();
-            if child.try_wait().unwrap().is_some() {
-                panic!("{said}");
-            }
+            assert!(child.try_wait().unwrap().is_none(), "{said}");
             said.contains(sign).then_some(())
         });
         child.kill().unwrap();
