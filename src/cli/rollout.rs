@@ -164,12 +164,11 @@ fn script(rollout: &Rollout, plans: &Plans) -> String {
         [] => "\n-- then contract, which is planned once the data are migrated\n".to_owned(),
         behind => sql(behind),
     };
-    let number = rollout.instances.len();
     let at_once = match rollout.at_once.get() {
         1 => "one by one".to_owned(),
         number => format!("{number} at a time"),
     };
-    let between = format!("\n-- then {number} instances of the application, {at_once}\n");
+    let between = format!("\n-- then the instances of the application, {at_once}\n");
     let instances = rollout.instances.iter().map(comment);
     [sql(&plans.before), between]
         .into_iter()
@@ -191,7 +190,7 @@ fn comment(instance: &Instance) -> String {
         |restore| format!("put back by {restore}"),
     );
     format!(
-        "-- {name}: {deploy}\n--   healthy by {}, asked {} times at most; else {back}\n",
+        "-- {name}: {deploy}\n--   healthy by {} in {} attempts; else {back}\n",
         health.probe, health.attempts
     )
 }

@@ -128,7 +128,7 @@ impl Health {
             };
             if attempt == of {
                 return Err(Failure {
-                    reason: format!("{} (asked {attempt} times)", failure.reason),
+                    reason: format!("{} (attempt {attempt} of {of})", failure.reason),
                     ..failure
                 });
             }

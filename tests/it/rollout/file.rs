@@ -169,6 +169,7 @@ fn schema_names_the_fields_that_are_read() {
         .done()
         .stdout;
     let schema: Value = serde_json::from_str(&printed).unwrap();
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/rollout.md")).unwrap();
     for (place, object) in OBJECTS {
         let mut rollout = good();
         rollout.pointer_mut(place).unwrap()["?"] = 1.into();
@@ -180,6 +181,10 @@ fn schema_names_the_fields_that_are_read() {
         let object = schema.pointer(object).unwrap();
         let named = object["properties"].as_object().unwrap();
         let mut named: Vec<&str> = named.keys().map(String::as_str).collect();
+        for field in &named {
+            let is_told = page.contains(&format!("`{field}`")) || *field == "$schema";
+            assert!(is_told, "docs/rollout.md does not tell of `{field}`");
+        }
         assert_eq!(object["additionalProperties"], false);
         let mut expected = read[..named.len()].to_vec();
         expected.sort_unstable();
