@@ -128,7 +128,7 @@ impl Reason {
                     )
                 } else {
                     format!(
-                        "instance `{name}` runs at version {version}, and the new column is there since {needed}"
+                        "instance `{name}` knows version {version}, and the new column came with version {needed}"
                     )
                 }
             }

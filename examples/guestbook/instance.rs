@@ -1,4 +1,4 @@
-//! The instance announces itself, so that nobody takes its column away while it runs.
+//! The instance announces itself as `docs/instances.md` tells, so that nobody takes its column away while it runs.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -14,9 +14,10 @@ const LEASE: u32 = 30;
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
 const REGISTER: &str = "
-    INSERT INTO _changeover_instances (name, version, app_version, pid, lease_seconds) VALUES (?1, ?2, ?3, ?4, ?5)
+    INSERT INTO _changeover_instances (name, version, app_version, lease_seconds, pid)
+    VALUES (?1, ?2, ?3, ?4, ?5)
     ON CONFLICT (name) DO UPDATE SET version = excluded.version, app_version = excluded.app_version,
-        pid = excluded.pid, lease_seconds = excluded.lease_seconds, seen_at = excluded.seen_at";
+        lease_seconds = excluded.lease_seconds, pid = excluded.pid, seen_at = excluded.seen_at";
 
 const RETIRE: &str = "DELETE FROM _changeover_instances WHERE name = ?1 AND pid = ?2";
 
@@ -47,8 +48,8 @@ impl Instance {
                     self.name,
                     self.schema_version,
                     self.app_version,
-                    process::id(),
-                    LEASE
+                    LEASE,
+                    process::id()
                 ],
             ))?;
             let said = Instant::now();

@@ -262,8 +262,8 @@ pub fn since(connection: &Connection, version: i64) -> Result<Duration> {
     let mut statement = connection.prepare_cached(
         "SELECT unixepoch('subsec') - unixepoch(applied_at, 'subsec') FROM _changeover_history WHERE version = ?1",
     )?;
-    let seconds: f64 = statement.query_row([version], |row| row.get(0))?;
-    Ok(Duration::try_from_secs_f64(seconds).unwrap_or_default())
+    let seconds: Option<f64> = statement.query_row([version], |row| row.get(0))?;
+    Ok(Duration::try_from_secs_f64(seconds.unwrap_or_default()).unwrap_or_default())
 }
 
 /// The key up to which the backfill of the change is done.

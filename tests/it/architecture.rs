@@ -125,6 +125,7 @@ fn the_ledger_alone_names_its_tables() {
             "_changeover_deployments",
             "_changeover_old_writes",
             "_changeover_runs",
+            "_changeover_instances",
         ];
         let names_one = tables.iter().any(|table| text.contains(table));
         assert!(

@@ -16,7 +16,7 @@ use super::process::{finish, skipped};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_changeover");
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -30,7 +30,7 @@ fn pages() -> Vec<PathBuf> {
 }
 
 /// The contents of the fenced blocks of one kind.
-fn blocks(page: &Path, kind: &str) -> Vec<String> {
+pub(crate) fn blocks(page: &Path, kind: &str) -> Vec<String> {
     let text = fs::read_to_string(page).unwrap();
     let fence = format!("```{kind}\n");
     let parts = text.split(&fence).skip(1);
@@ -287,6 +287,16 @@ fn every_command_option_and_error_code_is_documented() {
         "down",
         "write_both",
         "repair",
+        "quiet_for",
+        "strict",
+        "wait",
+        "force",
+        "reason",
+        "name",
+        "version",
+        "lease_seconds",
+        "app_version",
+        "pid",
     ] {
         assert!(
             pages.contains(&format!("`{field}`")),

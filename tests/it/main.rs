@@ -18,6 +18,8 @@ mod cli;
 mod crash;
 mod documents;
 mod full_disk;
+mod gate;
+mod instances;
 mod litestream;
 mod neighbours;
 mod node;
