@@ -237,7 +237,11 @@ impl<'a> Rolling<'a, '_> {
             process,
             is_healthy,
         };
-        self.changeover.note_deployment(self.change, &now)
+        match self.changeover.note_deployment(self.change, &now) {
+            // Who asks us to stop interrupts what SQLite does at that moment. This is to be known all the same.
+            Err(Error::Stopped) => self.changeover.note_deployment(self.change, &now),
+            noted => noted,
+        }
     }
 }
 

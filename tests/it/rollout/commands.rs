@@ -1,14 +1,17 @@
 //! The commands of a rollout, and what is told of them.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::file::good;
-use crate::process::{Folder, Ran, await_end, finish, on, poll, start, texts, unchanged};
+use crate::process::{Dice, Folder, Ran, await_end, finish, on, poll, start, texts, unchanged};
 
 /// A sample, and a rollout of three instances that are nothing but commands.
 struct Site {
@@ -261,6 +264,92 @@ fn json_tells_each_step_on_a_line() {
     );
     assert_eq!(lines[3]["attempt"], 1);
     assert_eq!(lines[3]["of"], 2);
+}
+
+#[test]
+fn killed_at_any_moment_it_never_runs_two_commands_on_an_instance() {
+    // What is in the middle of its work when the next one comes finds that out.
+    let command = |version: &str| {
+        let work = "mkdir $0.lock || echo overlap >>log; sleep 0.03; echo $1 >$0.is; rmdir $0.lock";
+        json!([
+            "sh",
+            "-c",
+            format!(
+                "set -- {version}; {}",
+                work.replace("$0", "$CHANGEOVER_INSTANCE")
+            )
+        ])
+    };
+    let site = Site::of(|rollout| {
+        for instance in rollout["instances"].as_array_mut().unwrap() {
+            (instance["deploy"], instance["restore"]) = (command("new"), command("old"));
+            let is_up = "test -e $CHANGEOVER_INSTANCE.is && test ! -e broken";
+            instance["health"]["command"] = json!(["sh", "-c", is_up]);
+        }
+    });
+    let mut dice = Dice::new();
+    for turn in 0..12 {
+        // Now and then it is on the way back that it is killed.
+        let broken = site.folder.join("broken");
+        let _ = if turn % 3 == 0 {
+            fs::write(broken, "")
+        } else {
+            fs::remove_file(broken)
+        };
+        let mut rollout = start(&mut site.command(&[]));
+        thread::sleep(Duration::from_millis(dice.roll(250).into()));
+        rollout.kill().unwrap();
+        rollout.wait().unwrap();
+    }
+    let _ = fs::remove_file(site.folder.join("broken"));
+    site.roll_out(&[]).done();
+    assert_eq!(site.log(), [""; 0]);
+    for name in ["a", "b", "c"] {
+        assert_eq!(
+            fs::read_to_string(site.folder.join(&format!("{name}.is"))).unwrap(),
+            "new\n"
+        );
+    }
+}
+
+#[test]
+fn healthy_is_who_answers_with_success_in_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/up", listener.local_addr().unwrap());
+    let site = Site::of(|rollout| {
+        rollout["instances"].as_array_mut().unwrap().truncate(1);
+        rollout["instances"][0]["health"] =
+            json!({"url": url, "timeout": 0.3, "attempts": 9, "interval": 0.01});
+    });
+    let server = thread::spawn(move || {
+        let answers = [
+            "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
+            "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n",
+            "no HTTP\r\n\r\n",
+            "",
+            "HTTP/1.1 204 No Content\r\n\r\n",
+        ];
+        // Those that are kept open never answer more.
+        let mut open = Vec::new();
+        for answer in answers {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut line = String::new();
+            BufReader::new(&stream).read_line(&mut line).unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
+            open.push(stream);
+        }
+    });
+    let ran = site.roll_out(&["--json"]).done();
+    server.join().unwrap();
+    let problems: Vec<&str> = ran
+        .lines()
+        .into_iter()
+        .filter(|it| it.contains("unanswered"))
+        .collect();
+    assert_eq!(problems.len(), 4, "{problems:?}");
+    for (problem, word) in problems.iter().zip(["503", "302", "", "timeout"]) {
+        assert!(problem.contains(word), "{problem}");
+    }
 }
 
 #[test]
