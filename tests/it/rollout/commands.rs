@@ -270,7 +270,7 @@ fn json_tells_each_step_on_a_line() {
 fn killed_at_any_moment_it_never_runs_two_commands_on_an_instance() {
     // What is in the middle of its work when the next one comes finds that out.
     let command = |version: &str| {
-        let work = "mkdir $0.lock || echo overlap >>log; sleep 0.03; echo $1 >$0.is; rmdir $0.lock";
+        let work = "mkdir $0.lock || echo overlap >>log; sleep 0.2; echo $1 >$0.is; rmdir $0.lock";
         json!([
             "sh",
             "-c",
@@ -297,7 +297,7 @@ fn killed_at_any_moment_it_never_runs_two_commands_on_an_instance() {
             fs::remove_file(broken)
         };
         let mut rollout = start(&mut site.command(&[]));
-        thread::sleep(Duration::from_millis(dice.roll(250).into()));
+        thread::sleep(Duration::from_millis(dice.roll(300).into()));
         rollout.kill().unwrap();
         rollout.wait().unwrap();
     }
