@@ -24,8 +24,8 @@ pub struct Facts<'a> {
     pub instances: &'a [Instance],
     /// How long ago an application last wrote the old column alone.
     pub old_write: Option<Duration>,
-    /// Who else has the file open, as far as that can be told.
-    pub processes: &'a [Process],
+    /// Who else has the file open; none where the system does not tell.
+    pub processes: Option<&'a [Process]>,
 }
 
 /// The end of a data migration, from which on new applications may run.
@@ -66,7 +66,7 @@ impl Verdict {
 /// Something that speaks against a contract. Written out it is the finding and what would clear it.
 #[derive(Clone, Debug)]
 pub enum Reason {
-    /// The data are not migrated yet.
+    /// The data are not migrated yet, or the change is being undone.
     NotMigrated {
         /// How far the change has come.
         state: State,
@@ -96,6 +96,8 @@ pub enum Reason {
         /// The version of the data migration.
         needed: i64,
     },
+    /// Which processes have the file open cannot be told, and was to be heeded.
+    NoCensus,
 }
 
 impl Reason {
@@ -107,6 +109,7 @@ impl Reason {
             Self::Instance { .. } => "instance",
             Self::OldWrite { .. } => "old_write",
             Self::Process { .. } => "process",
+            Self::NoCensus => "no_census",
         }
     }
 
@@ -114,6 +117,9 @@ impl Reason {
     #[must_use]
     pub fn finding(&self) -> String {
         match self {
+            Self::NotMigrated {
+                state: State::Aborting,
+            } => "the change is being undone".to_owned(),
             Self::NotMigrated { state } => {
                 format!("the data are not migrated: the change is {state}")
             }
@@ -139,6 +145,9 @@ impl Reason {
                 "process {} (`{}`) is older than version {needed}, has the file open and is not registered",
                 process.pid, process.command
             ),
+            Self::NoCensus => {
+                "which processes have the file open cannot be told on this system".to_owned()
+            }
         }
     }
 
@@ -146,6 +155,9 @@ impl Reason {
     #[must_use]
     pub fn remedy(&self) -> String {
         match self {
+            Self::NotMigrated {
+                state: State::Aborting,
+            } => "let abort come to its end".to_owned(),
             Self::NotMigrated { .. } => "run migrate data".to_owned(),
             Self::Instance {
                 instance, needed, ..
@@ -162,6 +174,7 @@ impl Reason {
                 "end it if it is of an old version, or let it register with its process id"
                     .to_owned()
             }
+            Self::NoCensus => "contract without --strict (`strict`)".to_owned(),
         }
     }
 }
@@ -172,27 +185,28 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Whether the change may be contracted.
+/// Whether the change may be contracted. One that is contracting has passed the gate already.
 #[must_use]
 pub fn judge(facts: &Facts<'_>, terms: &Terms) -> Verdict {
-    let Some(migrated) = facts.migrated else {
-        let state = facts.state;
-        return Verdict {
+    match (facts.state, facts.migrated) {
+        (State::Contracting, _) => Verdict::default(),
+        (State::Migrated, Some(migrated)) => weigh(facts, migrated, terms),
+        (state, _) => Verdict {
             reasons: vec![Reason::NotMigrated { state }],
             warnings: Vec::new(),
-        };
-    };
-    let mut verdict = Verdict::default();
-    let instances = behind(facts, migrated.version);
-    verdict.reasons.extend(instances);
-    verdict.reasons.extend(noisy(facts, terms.quiet_for));
-    let strangers = strangers(facts, migrated);
-    if terms.strict {
-        verdict.reasons.extend(strangers);
-    } else {
-        verdict.warnings.extend(strangers);
+        },
     }
-    verdict
+}
+
+fn weigh(facts: &Facts<'_>, migrated: Migrated, terms: &Terms) -> Verdict {
+    let mut reasons: Vec<Reason> = behind(facts, migrated.version).collect();
+    reasons.extend(noisy(facts, terms.quiet_for));
+    let mut warnings: Vec<Reason> = strangers(facts, migrated).collect();
+    if terms.strict {
+        reasons.append(&mut warnings);
+        reasons.extend(facts.processes.is_none().then_some(Reason::NoCensus));
+    }
+    Verdict { reasons, warnings }
 }
 
 /// The live instances that do not know the new column, or claim to know what nobody can.
@@ -226,12 +240,37 @@ fn strangers<'a>(facts: &'a Facts<'_>, migrated: Migrated) -> impl Iterator<Item
         let mut live = facts.instances.iter().filter(|it| it.is_live());
         live.any(|it| it.pid.is_some_and(|pid| pid.get() == process.pid))
     };
-    let strangers = facts
-        .processes
-        .iter()
-        .filter(move |it| it.age >= migrated.ago && !is_registered(it));
+    let processes = facts.processes.unwrap_or_default().iter();
+    let strangers = processes.filter(move |it| it.age >= migrated.ago && !is_registered(it));
     strangers.map(move |process| Reason::Process {
         process: process.clone(),
         needed: migrated.version,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_wants_to_heed_processes_is_refused_where_none_can_be_seen() {
+        let facts = Facts {
+            old: None,
+            state: State::Migrated,
+            migrated: Some(Migrated {
+                version: 2,
+                ago: Duration::ZERO,
+            }),
+            latest: 2,
+            instances: &[],
+            old_write: None,
+            processes: None,
+        };
+        let on = |strict| {
+            let quiet_for = Duration::ZERO;
+            judge(&facts, &Terms { quiet_for, strict })
+        };
+        assert!(on(false).is_open());
+        assert_eq!(on(true).reasons[0].kind(), "no_census");
+    }
 }

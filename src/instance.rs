@@ -163,7 +163,7 @@ mod tests {
             assert!(text.parse::<Label>().is_err(), "{text:?}");
         }
         assert_eq!(Label::found(b"a\nb\xff").as_str(), "a\u{fffd}b\u{fffd}");
-        assert_eq!(Label::found(&[b'x'; 1 << 20]).as_str().len(), 200);
+        assert_eq!(Label::found(&vec![b'x'; 1 << 20]).as_str().len(), 200);
     }
 
     #[test]

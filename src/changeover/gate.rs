@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use rusqlite::Connection;
+
 use crate::census::{self, Process};
 use crate::database::Wait;
 use crate::error::{Error, Result};
 use crate::event::{Event, Observer, Obstacle};
 use crate::gate::{Facts, Migrated, Reason, Terms, Verdict, judge};
-use crate::instance::Instance;
 use crate::ledger::{self, Change};
 use crate::phase::Phase;
 use crate::plan::Plan;
@@ -77,10 +78,10 @@ impl Changeover {
     /// What the gate says of the change now.
     fn verdict(&self, change: i64, terms: &Terms) -> Result<(Change, Verdict)> {
         // Before the snapshot: nobody shall wait for us while we look at processes.
-        let processes = self.processes().unwrap_or_default();
+        let processes = self.processes();
         self.snapshot(|view| {
             let change = view.change(change)?;
-            let verdict = view.verdict(change, &view.instances()?, &processes, terms)?;
+            let verdict = view.verdict(change, processes.as_deref(), terms)?;
             Ok((change.clone(), verdict))
         })
     }
@@ -92,50 +93,45 @@ impl Changeover {
 }
 
 impl View<'_> {
-    /// The plan of a contract, with what the gate would say to it now.
+    /// The plan of a phase; that of a contract with what the gate would say to it now.
     pub(super) fn with_verdict(&self, planned: Planned) -> Result<Plan> {
-        let Planned {
-            mut plan,
-            change,
-            gate,
-            ..
-        } = planned;
-        if let Some(asked) = gate {
-            let processes = holders(self.connection).unwrap_or_default();
-            let change = self.change(change)?;
-            let verdict = self.verdict(change, &self.instances()?, &processes, &terms(&asked))?;
-            let shut = verdict.reasons.iter().map(|it| match asked.force {
-                true => format!("this would go past the gate in spite of it: {it}"),
-                false => format!("the gate is shut: {it}"),
-            });
+        let mut plan = planned.plan;
+        if let Some(asked) = planned.gate {
+            let processes = holders(self.connection);
+            let change = self.change(planned.change)?;
+            let verdict = self.verdict(change, processes.as_deref(), &terms(&asked))?;
+            let what = if asked.force {
+                "this would go past the gate in spite of it"
+            } else {
+                "the gate is shut"
+            };
+            let shut = verdict.reasons.iter().map(|it| format!("{what}: {it}"));
             plan.warnings.extend(shut);
             plan.warnings.extend(spoken(&verdict.warnings));
         }
         Ok(plan)
     }
 
-    /// What the gate says of the change, given who has registered and who has the file open.
+    /// What the gate says of the change, given who has the file open.
     pub(super) fn verdict(
         &self,
         change: &Change,
-        instances: &[Instance],
-        processes: &[Process],
+        processes: Option<&[Process]>,
         terms: &Terms,
     ) -> Result<Verdict> {
-        let migrated = self.ledger.entry(change, Phase::MigrateData);
-        let migrated = migrated.map(|entry| {
-            let ago = ledger::since(self.connection, entry.version)?;
-            Ok::<_, Error>(Migrated {
+        let migrated = match self.ledger.entry(change, Phase::MigrateData) {
+            None => None,
+            Some(entry) => Some(Migrated {
                 version: entry.version,
-                ago,
-            })
-        });
+                ago: ledger::since(self.connection, entry.version)?,
+            }),
+        };
         let facts = Facts {
             old: change.old.as_ref(),
             state: change.state,
-            migrated: migrated.transpose()?,
+            migrated,
             latest: self.ledger.version(),
-            instances,
+            instances: &self.instances()?,
             old_write: ledger::last_old_write(self.connection, change.id)?,
             processes,
         };
@@ -143,7 +139,7 @@ impl View<'_> {
     }
 }
 
-fn holders(connection: &rusqlite::Connection) -> Option<Vec<Process>> {
+fn holders(connection: &Connection) -> Option<Vec<Process>> {
     census::holders(connection.path()?.as_ref())
 }
 

@@ -39,7 +39,7 @@ impl Changeover {
 
     /// Who has registered: those that live first. Of more than a thousand, those that know the least.
     pub fn instances(&self) -> Result<Vec<Instance>> {
-        self.snapshot(|view| view.instances())
+        self.snapshot(|view| ledger::instances(view.connection))
     }
 
     /// Fails where the ledger is one that a later changeover wrote.

@@ -54,34 +54,27 @@ impl Changeover {
     pub fn who(&self) -> Result<Who> {
         let processes = self.processes();
         self.snapshot(|view| {
-            let instances = view.instances()?;
-            let known = processes.as_deref().unwrap_or_default();
             let open = view.ledger.changes.iter().filter(|it| it.state.is_open());
-            let changes = open.map(|change| view.judged(change, &instances, known));
+            let changes = open.map(|change| view.judged(change, processes.as_deref()));
             Ok(Who {
                 version: view.ledger.version(),
+                instances: view.instances()?,
                 changes: changes.collect::<Result<_>>()?,
-                instances,
-                processes,
+                processes: processes.clone(),
             })
         })
     }
 }
 
 impl View<'_> {
-    fn judged(
-        &self,
-        change: &Change,
-        instances: &[Instance],
-        processes: &[Process],
-    ) -> Result<Judged> {
+    fn judged(&self, change: &Change, processes: Option<&[Process]>) -> Result<Judged> {
         Ok(Judged {
             table: change.table.clone(),
             old: change.old.clone(),
             new: change.new.clone(),
             state: change.state,
             old_write: ledger::last_old_write(self.connection, change.id)?,
-            verdict: self.verdict(change, instances, processes, &USUAL)?,
+            verdict: self.verdict(change, processes, &USUAL)?,
         })
     }
 }

@@ -1,9 +1,8 @@
 //! What each command does and says.
 
-use std::io;
 use std::path::{Path, PathBuf};
-use std::slice;
 use std::time::Duration;
+use std::{io, iter, slice};
 
 use clap::CommandFactory;
 
@@ -225,16 +224,25 @@ fn manual() -> io::Result<String> {
     let mut command = Cli::command();
     command.build();
     clap_mangen::Man::new(command.clone()).render(&mut page)?;
-    for subcommand in command
-        .get_subcommands()
-        .filter(|it| it.get_name() != "help")
-    {
-        let man = clap_mangen::Man::new(subcommand.clone());
-        let name = subcommand.get_name().to_uppercase();
-        page.extend(format!(".SH \"CHANGEOVER {name}\"\n").into_bytes());
-        man.render_description_section(&mut page)?;
-        man.render_synopsis_section(&mut page)?;
-        man.render_options_section(&mut page)?;
+    for subcommand in command.get_subcommands() {
+        let nested = subcommand.get_subcommands();
+        // Those of `plan` are the phases, which have their own sections.
+        let nested = nested.filter(|it| command.find_subcommand(it.get_name()).is_none());
+        for it in iter::once(subcommand).chain(nested) {
+            section(it, &mut page)?;
+        }
     }
     Ok(String::from_utf8_lossy(&page).into_owned())
+}
+
+fn section(command: &clap::Command, page: &mut Vec<u8>) -> io::Result<()> {
+    if command.get_name() == "help" {
+        return Ok(());
+    }
+    let man = clap_mangen::Man::new(command.clone());
+    let name = command.get_bin_name().unwrap_or_default().to_uppercase();
+    page.extend(format!(".SH \"{name}\"\n").into_bytes());
+    man.render_description_section(page)?;
+    man.render_synopsis_section(page)?;
+    man.render_options_section(page)
 }

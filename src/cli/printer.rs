@@ -124,14 +124,14 @@ impl Printer {
             }
             Event::GateShut { reasons } => {
                 self.remark("waiting until the gate opens:");
-                reasons
-                    .iter()
-                    .for_each(|it| self.remark(&format!("  - {it}")));
+                for reason in reasons {
+                    self.remark(&format!("  - {reason}"));
+                }
             }
             Event::GatePassed { in_spite_of } => {
-                in_spite_of
-                    .iter()
-                    .for_each(|it| self.remark(&format!("warning: {it}")));
+                for reason in in_spite_of {
+                    self.remark(&format!("warning: {reason}"));
+                }
             }
             Event::Waiting { on, so_far } => self.waiting(*on, so_far.as_secs()),
             Event::BackfillDone { .. }

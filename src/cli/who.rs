@@ -27,24 +27,20 @@ pub(super) fn who(who: &Who) -> String {
 
 /// Who has registered, a line each.
 pub(super) fn registered(instances: &[Instance]) -> String {
+    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     let rows = instances.iter().map(|it| {
+        let left = it.left.map(|left| format!("{} left", rounded(left)));
         [
             it.name.to_string(),
             it.version.to_string(),
-            it.app_version
-                .as_ref()
-                .map_or("-", Label::as_str)
-                .to_owned(),
-            it.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string()),
-            it.left.map_or_else(
-                || "ended".to_owned(),
-                |left| format!("{} left", rounded(left)),
-            ),
+            or_dash(it.app_version.as_ref().map(Label::to_string)),
+            or_dash(it.pid.map(|pid| pid.to_string())),
+            left.unwrap_or_else(|| "ended".to_owned()),
             format!("{} ago", rounded(it.silence)),
         ]
     });
     let head = ["instance", "version", "app", "process", "lease", "seen"];
-    or_else(table(head, rows.collect()), "no instance is registered")
+    or_else(&table(head, rows.collect()), "no instance is registered")
 }
 
 /// Who has retired.
@@ -65,12 +61,12 @@ fn open(processes: Option<&[Process]>) -> String {
         .map(|it| [it.pid.to_string(), rounded(it.age), it.command.to_string()]);
     let head = ["process", "runs for", "command"];
     or_else(
-        table(head, rows.collect()),
+        &table(head, rows.collect()),
         "no other process has the file open",
     )
 }
 
-fn or_else(lines: Vec<String>, nothing: &str) -> String {
+fn or_else(lines: &[String], nothing: &str) -> String {
     if lines.is_empty() {
         nothing.to_owned()
     } else {
@@ -92,24 +88,16 @@ fn judged(change: &Judged) -> String {
             rounded(ago)
         ));
     }
+    let verdict = &change.verdict;
     lines.push(match change.state {
         State::Contracting => "  the gate was passed: contract is under way".to_owned(),
-        State::Aborting => "  abort is under way".to_owned(),
-        _ if change.verdict.is_open() => {
+        _ if verdict.is_open() => {
             "  the gate is open: contract may be, if every row agrees".to_owned()
         }
         _ => "  the gate is shut:".to_owned(),
     });
-    if !matches!(change.state, State::Contracting | State::Aborting) {
-        lines.extend(change.verdict.reasons.iter().map(|it| bullet("", it)));
-    }
-    lines.extend(
-        change
-            .verdict
-            .warnings
-            .iter()
-            .map(|it| bullet("warning: ", it)),
-    );
+    lines.extend(verdict.reasons.iter().map(|it| bullet("", it)));
+    lines.extend(verdict.warnings.iter().map(|it| bullet("warning: ", it)));
     lines.join("\n")
 }
 
