@@ -48,7 +48,9 @@ impl TryFrom<Vec<String>> for Command {
     fn try_from(words: Vec<String>) -> Result<Self, Self::Error> {
         match words.first().map(String::as_str) {
             None => Err("a command needs at least the name of a program"),
-            Some("") => Err("the name of a program cannot be empty"),
+            Some(program) if program.is_empty() || program.starts_with('-') => {
+                Err("the name of a program can neither be empty nor begin with `-`")
+            }
             Some(_) if words.iter().any(|word| word.contains('\0')) => {
                 Err("no word of a command can have a NUL in it")
             }

@@ -70,7 +70,8 @@ fn each_mistake_is_told_with_its_place() {
     expect_mistake("/instances", json!({}), "expected a sequence");
     expect_mistake("/instances/1/name", json!(""), "neither empty");
     expect_mistake("/instances/1/deploy", json!([]), "a command needs");
-    expect_mistake("/instances/1/deploy", json!([""]), "cannot be empty");
+    expect_mistake("/instances/1/deploy", json!([""]), "can neither be empty");
+    expect_mistake("/instances/1/deploy", json!(["-x"]), "nor begin with `-`");
     expect_mistake("/instances/1/deploy", json!(["a\0"]), "NUL");
     expect_mistake(
         "/instances/1/deploy",
