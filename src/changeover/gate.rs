@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::event::{Event, Observer, Obstacle};
 use crate::gate::{Facts, Migrated, Reason, Terms, Verdict, judge};
 use crate::ledger::{self, Change};
-use crate::phase::Phase;
+use crate::phase::{Phase, State};
 use crate::plan::Plan;
 use crate::request::Contract;
 
@@ -49,6 +49,10 @@ impl Changeover {
         let mut told = Vec::new();
         loop {
             let (change, verdict) = self.verdict(change, &terms(asked))?;
+            if change.state != State::Migrated {
+                // Somebody else has gone on with it meanwhile: the plan will be found stale, and made anew.
+                return Ok(());
+            }
             if asked.force || verdict.is_open() {
                 let in_spite_of = spoken(verdict.reasons.iter().chain(&verdict.warnings));
                 return match in_spite_of.as_slice() {

@@ -225,10 +225,10 @@ pub struct ContractArgs {
     /// Wait so long until the gate opens
     #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration, hide_default_value = true)]
     wait: Duration,
-    /// Go past the gate; the ledger keeps the reason
+    /// Go past the gate, for a reason that the ledger keeps
     #[arg(long, requires = "reason")]
     force: bool,
-    /// Why
+    /// The reason to go past the gate
     #[arg(long, value_name = "TEXT", requires = "force")]
     reason: Option<Label>,
     /// Print what would run, and change nothing

@@ -11,8 +11,8 @@ use crate::time::rounded;
 use super::table::table;
 
 /// What nothing in the file or around it can show.
-const UNSEEN: &str = "who only reads the old column leaves no trace: what is told here is who writes it, who has registered, and \
-who has the file open";
+const UNSEEN: &str = "who only reads the old column leaves no trace: what is told here is who writes it, \
+who has registered, and who has the file open";
 
 /// The instances, the processes, and each open change with what keeps its gate shut.
 pub(super) fn who(who: &Who) -> String {
