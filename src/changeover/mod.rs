@@ -3,8 +3,11 @@
 mod abort;
 mod contract;
 mod cutover;
+mod deployments;
 mod expand;
+mod gate;
 mod indexes;
+mod instances;
 mod lease;
 mod migrate_data;
 mod pause;
@@ -15,6 +18,7 @@ mod run;
 mod standing;
 mod status;
 mod verify;
+mod who;
 
 use std::path;
 use std::time::Duration;
@@ -27,7 +31,7 @@ use crate::event::{Observer, unobserved};
 use crate::ledger::{self, Change, Entry, Expressions, Ledger};
 use crate::name::Name;
 use crate::plan::{Agreement, Mapping, Path, Plan};
-use crate::request::Request;
+use crate::request::{Contract, Request};
 use crate::schema::{NewApps, Pair, Schema, Table, default_of};
 
 use standing::follow_tables;
@@ -36,6 +40,7 @@ pub use rebuild::Rebuilds;
 pub use reply::Reply;
 pub use status::{ChangeStatus, Status};
 pub use verify::{Repaired, Verified};
+pub use who::{Judged, Who};
 
 /// How the engine goes about its work.
 #[derive(Clone, Debug)]
@@ -106,6 +111,8 @@ struct Planned {
     change: i64,
     /// Whether other work on the change is not waited for, which this puts an end to.
     supersedes: bool,
+    /// The contract that has to pass the gate first, if it is one.
+    gate: Option<Contract>,
 }
 
 impl Changeover {
@@ -212,7 +219,7 @@ impl View<'_> {
             return self.expand_and_migrate(&first, asked);
         }
         Ok(match self.ask(request)? {
-            Asked::Planned(planned) => vec![planned.plan],
+            Asked::Planned(planned) => vec![self.with_verdict(*planned)?],
             Asked::Answered(entry) => vec![Plan {
                 phase: Some(entry.phase),
                 table: self.table_of(&entry),
@@ -236,6 +243,7 @@ impl View<'_> {
             version: self.ledger.version(),
             change,
             supersedes: false,
+            gate: None,
         }
     }
 

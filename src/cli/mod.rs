@@ -3,10 +3,12 @@
 mod args;
 mod commands;
 mod printer;
-mod process;
+mod rollout;
 mod status;
 mod stop;
+mod table;
 mod verified;
+mod who;
 mod work;
 
 use std::process::ExitCode;

@@ -38,9 +38,10 @@ impl Error {
             | Self::CalledOff
             | Self::Running(_)
             | Self::TakenOver => Code::TemporarilyUnavailable,
-            Self::Malformed(_) | Self::NotAType(..) | Self::NotAnExpression { .. } => {
-                Code::MalformedRequest
-            }
+            Self::Malformed(_)
+            | Self::BadRollout { .. }
+            | Self::NotAType(..)
+            | Self::NotAnExpression { .. } => Code::MalformedRequest,
             Self::NotAFile(_)
             | Self::NotADatabase
             | Self::Damaged(_)
@@ -53,7 +54,8 @@ impl Error {
             Self::NoSuchFile(_)
             | Self::NoSuchTable { .. }
             | Self::NoSuchColumn { .. }
-            | Self::NoTableHas(_) => Code::DoesNotExist,
+            | Self::NoTableHas(_)
+            | Self::NoSuchInstance(_) => Code::DoesNotExist,
             Self::FileExists(_) | Self::ColumnExists { .. } => Code::AlreadyExists,
             Self::ChangeOpen { .. }
             | Self::ForgetOpen(_)
@@ -68,6 +70,8 @@ impl Error {
             | Self::BegunOtherwise { .. }
             | Self::TableChanged { .. }
             | Self::NeedsBoth { .. }
+            | Self::VersionAhead { .. }
+            | Self::GateShut { .. }
             | Self::WouldBreak { .. }
             | Self::Disagreement { .. }
             | Self::Duplicates { .. }
@@ -75,6 +79,7 @@ impl Error {
             | Self::NothingToVerify(_)
             | Self::WouldLose { .. }
             | Self::NoRoom { .. }
+            | Self::Unhealthy(_)
             | Self::Constraint(_) => Code::PreconditionFailed,
         }
     }

@@ -395,13 +395,14 @@ fn go_through(round: &Round) {
     let last = match round.end {
         End::Contract => {
             old.stop();
+            let contract = ["contract", "t", "name", "--quiet-for", "0"];
             // Whoever writes the old column ends before it goes.
             if beside == Version::Both {
                 new.stop();
-                ended(&["contract", "t", "name"], None);
+                ended(&contract, None);
                 new = start(Version::New);
             } else {
-                ended(&["contract", "t", "name"], Some(&new));
+                ended(&contract, Some(&new));
             }
             new.works(30);
             new.stop();

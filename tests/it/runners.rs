@@ -120,7 +120,7 @@ fn runner_that_slept_past_its_lease_does_no_harm() {
     await_end(second, b"").done();
     application.end();
     expect_twins(&db, "full_name");
-    words(&db, "contract people name").done();
+    words(&db, "contract people name --quiet-for 0").done();
     expect_twins(&db, "full_name");
 }
 
@@ -169,7 +169,7 @@ fn paused_contract(folder: &Folder) -> std::path::PathBuf {
 /// A changeover at work on the contract.
 fn contractor(db: &Path, seconds: u32) -> Child {
     let patience = format!("--busy-timeout={seconds}");
-    let line = "contract people name --online always --batch-rows 20";
+    let line = "contract people name --online always --batch-rows 20 --quiet-for 0";
     start(on(db).arg(patience).args(line.split(' ')))
 }
 

@@ -200,10 +200,10 @@ impl Change<'_> {
                 write_both: self.write_both,
                 expand: false,
             }),
+            // The applications of the tests have just written.
             Phase::Contract => Request::Contract(Contract {
-                table,
-                remove_column: self.old.into(),
-                winner: None,
+                quiet_for: Duration::ZERO,
+                ..Contract::of(table, self.old)
             }),
             Phase::Abort => Request::Abort(Abort {
                 table,
