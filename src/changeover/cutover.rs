@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-use crate::database::{Durability, ForeignKeys, Turns, schema_version};
+use crate::database::{Durability, ForeignKeys, Statement, Turns, schema_version};
 use crate::error::Result;
 use crate::event::Event;
 use crate::ledger;
@@ -19,6 +19,9 @@ const ROWS_AN_ENTRY: u32 = 8;
 pub(super) const MOST_DOUBLINGS: u32 = 12;
 const MOST: u32 = 4096;
 
+/// What part of the delta a turn must take off it so that it counts as growing smaller.
+const NOTICEABLE: u64 = 64;
+
 impl Execution<'_> {
     /// Empties the delta in turns, until one turn has time for what is left and for the transaction behind it.
     pub(super) fn cut_over(&mut self, cutover: &Cutover) -> Result<Ran> {
@@ -27,7 +30,7 @@ impl Execution<'_> {
         loop {
             let rows = turns.rows()?;
             let (version, schema, change) = (self.version, &self.schema, self.planned.change);
-            let (lease, behind) = (&mut self.lease, &mut self.behind);
+            let (lease, backlog) = (&mut self.lease, &mut self.backlog);
             let taken = turns.take(transaction.foreign_keys, self.observer, |connection| {
                 if !is_fresh(version, schema, connection)?
                     || is_void(delta, change, connection)?
@@ -35,7 +38,7 @@ impl Execution<'_> {
                 {
                     return Ok(None);
                 }
-                if !drain(delta, rows, behind, Some(Upto::End), connection)? {
+                if !drain(delta, rows, backlog, Some(Upto::End), connection)? {
                     return Ok(Some(false));
                 }
                 perform_all(&transaction.steps, connection)?;
@@ -54,7 +57,7 @@ impl Execution<'_> {
         if let Some(outcome) = &transaction.outcome {
             self.schema = outcome.schema.clone();
         }
-        let held = turns.holds().max;
+        let held = turns.last_hold();
         drop(turns);
         self.flush()?;
         tell(self.observer, &Event::CutOver { held })?;
@@ -71,33 +74,63 @@ impl Execution<'_> {
     }
 }
 
+/// How an execution keeps up with the applications that write meanwhile.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Backlog {
+    /// How many entries the last turn has left in the delta, or a little more.
+    left: u64,
+    /// How often the size of a turn is doubled until there are none.
+    doublings: u32,
+}
+
+impl Backlog {
+    /// How many entries to take where there is time for `most`.
+    fn most(self, most: u32) -> u32 {
+        most.saturating_mul(1 << self.doublings).min(MOST)
+    }
+
+    /// A turn has left so many. Where that is hardly less than the one before has, applications write about as much as is
+    /// brought up to date: it takes more in a turn then, however long that holds the lock, as they would never be done
+    /// otherwise.
+    fn leaves(&mut self, left: u64) {
+        self.doublings = match left {
+            0 => 0,
+            _ if left + self.left / NOTICEABLE < self.left => self.doublings,
+            _ => (self.doublings + 1).min(MOST_DOUBLINGS),
+        };
+        self.left = left;
+    }
+}
+
 /// Brings the rows up to date that stand in the delta, as many as there is time for in half a turn that could copy so many
 /// rows. Returns whether none are left.
-///
-/// Where applications write more than that, turn for turn, it takes twice as many each time, however long that holds the
-/// lock: they would never be done otherwise.
 pub(super) fn drain(
     delta: &Delta,
     rows: u32,
-    behind: &mut u32,
+    backlog: &mut Backlog,
     upto: Option<Upto<'_>>,
     connection: &Connection,
 ) -> Result<bool> {
-    let most = most_entries(rows);
-    let most = most
-        .saturating_mul(1 << (*behind).min(MOST_DOUBLINGS))
-        .min(MOST);
-    let entries = entries(delta, most + 1, connection)?;
-    let is_all = entries.len() <= most as usize;
-    *behind = if is_all { 0 } else { *behind + 1 };
-    let taken = &entries[..entries.len().min(most as usize)];
-    for (_, key) in taken {
-        perform_all(&delta.refresh(key, upto), connection)?;
+    let most = backlog.most(most_entries(rows));
+    let entries = entries(delta, most, connection)?;
+    for (at, (_, key)) in entries.iter().enumerate() {
+        // A statement of an application and the triggers that it fires write the same row one after the other.
+        if entries.get(at + 1).is_none_or(|(_, next)| next != key) {
+            perform_all(&delta.refresh(key, upto), connection)?;
+        }
     }
-    if let Some((last, _)) = taken.last() {
-        perform_all(&[delta.forget(*last)], connection)?;
-    }
-    Ok(is_all)
+    let Some((last, _)) = entries.last() else {
+        backlog.leaves(0);
+        return Ok(true);
+    };
+    let Statement { sql, .. } = delta.newest();
+    let newest: i64 = connection
+        .prepare_cached(&sql)?
+        .query_row([], |row| row.get(0))?;
+    perform_all(&[delta.forget(*last)], connection)?;
+    let left = newest.abs_diff(*last);
+    backlog.leaves(left);
+    Ok(left == 0)
 }
 
 /// How many rows are left for the copy of a turn that could copy so many, and brings those of the delta up to date first.

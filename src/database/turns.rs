@@ -29,6 +29,7 @@ pub struct Turns<'a> {
     /// The rows that were last said to fit into a turn.
     rows: u32,
     holds: Histogram,
+    last_hold: Duration,
     waited: Duration,
     /// SQLite's count of what others have committed, and when we last looked at it.
     others: i64,
@@ -54,6 +55,7 @@ impl<'a> Turns<'a> {
             pace: Pace::new(most_rows, quiet),
             rows: 1,
             holds: Histogram::new(),
+            last_hold: Duration::ZERO,
             waited: Duration::ZERO,
             others,
             looked: now,
@@ -103,10 +105,17 @@ impl<'a> Turns<'a> {
         let held = locked.elapsed();
         self.free_since = Some(locked + held);
         self.holds.add(held);
+        self.last_hold = held;
         // A commit without a write-ahead log waits for the disk, however few the rows.
         let spent = if self.log.is_some() { held } else { worked };
         self.pace.took(self.rows, spent, held);
         outcome
+    }
+
+    /// How long the last turn held the lock.
+    #[must_use]
+    pub fn last_hold(&self) -> Duration {
+        self.last_hold
     }
 
     /// How long the lock was held so far, and waited for.
