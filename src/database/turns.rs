@@ -18,7 +18,7 @@ use super::{Database, Durability, ForeignKeys};
 const LOOK_AT_LOG: Duration = Duration::from_millis(50);
 
 /// Takes turns with whoever else writes to the file: holds the write lock for about a millisecond, and leaves it free for
-/// ten; while nobody else writes, it works at full speed.
+/// five; while nobody else writes, it works at full speed.
 ///
 /// The turns are what is durable: each is committed before the next begins, and in a file with a write-ahead log a
 /// power cut may take back the last of them.
