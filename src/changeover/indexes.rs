@@ -6,8 +6,7 @@ use rusqlite::Connection;
 
 use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::ledger::{self, Change};
-use crate::plan::{Building, IndexBuild, Stage};
+use crate::plan::{Building, IndexBuild, Stage, Step};
 use crate::schema::{Entries, Key, Object, Schema, Table, Unique};
 
 use super::rebuild::{Cost, estimate};
@@ -28,11 +27,12 @@ pub(super) enum Making {
     Beside(Building),
 }
 
-/// Chooses how to make indexes on a table, which stands in `schema` by the time that they are in their place.
+/// Chooses how to make indexes on a table, which stands in `schema` by the time that they are in their place; `begun` is the
+/// ledger's part in the beginning of a longer work.
 pub(super) fn making(
     connection: &Connection,
     options: &Options,
-    change: &Change,
+    begun: Vec<Step>,
     table: &Table,
     schema: &Schema,
     indexes: &[Object],
@@ -56,7 +56,7 @@ pub(super) fn making(
         entries: entries.collect::<Result<_>>()?,
         uniques,
         is_small: hold.is_some(),
-        begun: vec![ledger::begun_under(change)],
+        begun,
     }))
 }
 
@@ -76,17 +76,17 @@ pub(super) fn obstacle(table: &Table, uniques: &[Unique]) -> Option<String> {
 impl Execution<'_> {
     /// Builds indexes beside their table; where something about them is not as it must be, they are made at once instead.
     pub(super) fn build(&mut self, build: &IndexBuild) -> Result<Ran> {
-        let built = self.stages(&build.stages);
+        let outcome = self.stages(&build.stages);
         self.database.forget_imposters();
         // What is left of them goes with the connection in any case.
         let _ = self.scratch(&build.tidy);
-        match built {
+        match outcome {
             Err(error) if is_odd(&error) => {
                 let why = error.to_string();
                 tell(self.observer, &Event::IndexesAtOnce { why })?;
                 self.stages(&build.instead)
             }
-            built => built,
+            outcome => outcome,
         }
     }
 

@@ -38,9 +38,10 @@ impl Error {
             | Self::CalledOff
             | Self::Running(_)
             | Self::TakenOver => Code::TemporarilyUnavailable,
-            Self::Malformed(_) | Self::NotAType(..) | Self::NotAnExpression { .. } => {
-                Code::MalformedRequest
-            }
+            Self::Malformed(_)
+            | Self::NotAType(..)
+            | Self::NotAnExpression { .. }
+            | Self::NotAnIndex { .. } => Code::MalformedRequest,
             Self::NotAFile(_)
             | Self::NotADatabase
             | Self::Damaged(_)
@@ -53,9 +54,13 @@ impl Error {
             Self::NoSuchFile(_)
             | Self::NoSuchTable { .. }
             | Self::NoSuchColumn { .. }
+            | Self::NoSuchIndex { .. }
             | Self::NoTableHas(_) => Code::DoesNotExist,
-            Self::FileExists(_) | Self::ColumnExists { .. } => Code::AlreadyExists,
+            Self::FileExists(_) | Self::ColumnExists { .. } | Self::NameTaken { .. } => {
+                Code::AlreadyExists
+            }
             Self::ChangeOpen { .. }
+            | Self::IndexOpen { .. }
             | Self::ForgetOpen(_)
             | Self::NoLedger
             | Self::NothingToMigrate { .. }
@@ -71,6 +76,7 @@ impl Error {
             | Self::WouldBreak { .. }
             | Self::Disagreement { .. }
             | Self::Duplicates { .. }
+            | Self::IndexDiffers { .. }
             | Self::OutOfStep { .. }
             | Self::NothingToVerify(_)
             | Self::WouldLose { .. }

@@ -70,6 +70,39 @@ impl Entries {
         })
     }
 
+    /// A query for what the index holds of each row.
+    #[must_use]
+    pub fn query(&self) -> String {
+        let values = self.fields.iter();
+        let values = values.map(|it| format!("{} COLLATE {}", it.value, it.collation));
+        let condition = self.condition.iter().map(|it| format!(" WHERE {it}"));
+        format!(
+            "SELECT {} FROM {}{}",
+            values.collect::<Vec<_>>().join(", "),
+            self.index.table,
+            condition.collect::<String>()
+        )
+    }
+
+    /// A query for the `keys` of rows that share a key of the index with one before them.
+    #[must_use]
+    pub fn shared_keys(&self, keys: &str) -> String {
+        let terms = self.fields.iter().filter(|field| field.is_term);
+        let same = terms
+            .clone()
+            .map(|it| format!("{} COLLATE {}", it.value, it.collation));
+        let same: Vec<String> = same.collect();
+        let held = terms.map(|it| format!("{} IS NOT NULL", it.value));
+        let held: Vec<String> = held.chain(self.condition.clone()).collect();
+        let table = &self.index.table;
+        format!(
+            "SELECT {keys} FROM (SELECT {keys}, row_number() OVER (PARTITION BY {}) AS _changeover_place FROM {table} WHERE {}) \
+             WHERE _changeover_place > 1",
+            same.join(", "),
+            held.join(" AND ")
+        )
+    }
+
     /// The text of a table, under that name, whose b-tree is that of the index; its columns are called `entry_1`,
     /// `entry_2` and so on.
     #[must_use]
