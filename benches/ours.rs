@@ -42,9 +42,8 @@ pub(super) fn phases() -> [Request; 3] {
         expand: false,
     });
     let contract = Request::Contract(Contract {
-        table: "users".into(),
-        remove_column: "name".into(),
-        winner: None,
+        quiet_for: Duration::ZERO,
+        ..Contract::of("users", "name")
     });
     [expand, migrate, contract]
 }

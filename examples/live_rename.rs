@@ -138,10 +138,10 @@ fn migrate_data() -> Request {
 }
 
 fn contract() -> Request {
+    // Those of the old version have just ended.
     Request::Contract(Contract {
-        table: "users".into(),
-        remove_column: OLD.column.into(),
-        winner: None,
+        quiet_for: Duration::ZERO,
+        ..Contract::of("users", OLD.column)
     })
 }
 

@@ -46,6 +46,16 @@ pub enum Event {
         /// For how long it has waited.
         so_far: Duration,
     },
+    /// Contract waits until the gate opens. Told once, and again when other reasons keep it shut.
+    GateShut {
+        /// Each in words.
+        reasons: Vec<String>,
+    },
+    /// Contract passes the gate although something speaks against it.
+    GatePassed {
+        /// What, each in words.
+        in_spite_of: Vec<String>,
+    },
     /// What was built beside the table, another one or indexes, is in its place.
     CutOver {
         /// For how long that held the write lock.
@@ -76,6 +86,8 @@ pub enum Obstacle {
     Runner,
     /// Somebody has paused the work.
     Pause,
+    /// The gate before contract: somebody may still use the old column.
+    Gate,
 }
 
 /// How long the write lock was held in the many transactions of one piece of work.

@@ -27,12 +27,15 @@
 //! # }
 //! ```
 
+pub mod census;
 pub mod changeover;
 #[doc(hidden)]
 pub mod cli;
 pub mod database;
 pub mod error;
 pub mod event;
+pub mod gate;
+pub mod instance;
 #[doc(hidden)]
 pub mod json;
 pub mod ledger;
@@ -41,9 +44,14 @@ pub mod name;
 pub mod node;
 pub mod phase;
 pub mod plan;
+#[doc(hidden)]
+pub mod process;
 pub mod request;
+pub mod rollout;
 pub mod sample;
 pub mod schema;
+#[doc(hidden)]
+pub mod time;
 
 pub use changeover::{Changeover, Options, Status};
 pub use error::{Code, Error, Result};

@@ -1,7 +1,11 @@
 //! What may be asked for: the fields of a phase, as messages spell them.
 
-use serde::{Deserialize, Serialize};
+use std::num::NonZeroU32;
+use std::time::Duration;
 
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::instance::{Label, Lease};
 use crate::name::Name;
 use crate::phase::Phase;
 
@@ -97,6 +101,54 @@ pub struct Contract {
     /// Whose value counts where both columns hold one.
     #[serde(default)]
     pub winner: Option<Winner>,
+    /// For how long nobody may have written the old column alone; seconds in a message.
+    #[serde(default = "quiet", deserialize_with = "seconds")]
+    pub quiet_for: Duration,
+    /// Whether processes that are older than the data migration, and have not registered, keep the gate shut.
+    #[serde(default)]
+    pub strict: bool,
+    /// For how long to wait until the gate opens; seconds in a message.
+    #[serde(default, deserialize_with = "seconds")]
+    pub wait: Duration,
+    /// Whether to go past the gate; that needs a reason, which the ledger keeps.
+    #[serde(default)]
+    pub force: bool,
+    /// Why.
+    #[serde(default)]
+    pub reason: Option<Label>,
+}
+
+impl Contract {
+    /// The contract that removes the column on the usual terms.
+    #[must_use]
+    pub fn of(table: impl Into<Name>, remove_column: impl Into<Name>) -> Self {
+        Self {
+            table: table.into(),
+            remove_column: remove_column.into(),
+            winner: None,
+            quiet_for: QUIET,
+            strict: false,
+            wait: Duration::ZERO,
+            force: false,
+            reason: None,
+        }
+    }
+}
+
+/// For how long nobody may have written the old column alone, where nothing else is said.
+pub const QUIET: Duration = Duration::from_mins(1);
+
+fn quiet() -> Duration {
+    QUIET
+}
+
+/// Reads a number of seconds, which may have a fraction.
+pub(crate) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    use serde::de::Error;
+    let seconds = f64::deserialize(deserializer)
+        .map_err(|_| D::Error::custom("a time is a number of seconds"))?;
+    Duration::try_from_secs_f64(seconds)
+        .map_err(|_| D::Error::custom(format!("`{seconds}` is no time in seconds")))
 }
 
 /// Give a table an index.
@@ -182,6 +234,33 @@ pub struct Rest {
     /// The table; without it all of the file.
     #[serde(default)]
     pub table: Option<Name>,
+}
+
+/// Announce a running application, or announce it anew: what it said before is forgotten.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegisterInstance {
+    /// What tells it from others.
+    pub name: Label,
+    /// The version of the latest phase whose outcome it can work with; 0 where it knows of none.
+    pub version: u32,
+    /// For how long it is believed to live without another word.
+    #[serde(default)]
+    pub lease_seconds: Lease,
+    /// The application's own version, for people.
+    #[serde(default)]
+    pub app_version: Option<Label>,
+    /// The process that it is, so that it is not taken for a stranger.
+    #[serde(default)]
+    pub pid: Option<NonZeroU32>,
+}
+
+/// Speak of an instance: it lives on, or it retires.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfInstance {
+    /// What it has registered as.
+    pub name: Label,
 }
 
 /// The column whose value counts where old and new hold different ones.

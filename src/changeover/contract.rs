@@ -1,6 +1,7 @@
 //! Contract: whether it may be, and the plan for it.
 
 use crate::error::{Error, Result};
+use crate::instance::Label;
 use crate::ledger::Change;
 use crate::phase::{Phase, State};
 use crate::plan::{self, Contracting, Sweep};
@@ -42,6 +43,11 @@ impl View<'_> {
     }
 
     fn contract_plan(&self, table: &Table, change: &Change, asked: &Contract) -> Result<Asked> {
+        let reason = reason(asked)?.map(ToString::to_string);
+        let change = &Change {
+            forced: reason.or_else(|| change.forced.clone()),
+            ..change.clone()
+        };
         let standing = self.standing(change)?;
         let agreement = self.agreement(change, table, &asked.remove_column)?;
         if asked.winner.is_none() {
@@ -81,6 +87,23 @@ impl View<'_> {
         })?;
         let mut plan = plan::contract(&self.schema, table, &target, &contracting, way, records);
         plan.warnings.extend(said);
-        Ok(self.planned(plan, change.id))
+        let mut planned = self.made_for(plan, change.id);
+        // One that is under way goes on: rows are being copied already, and it was let pass when it began.
+        planned.gate = (change.state == State::Migrated).then(|| asked.clone());
+        Ok(Asked::Planned(Box::new(planned)))
+    }
+}
+
+/// Why the contract goes past the gate, where it is to.
+fn reason(asked: &Contract) -> Result<Option<&Label>> {
+    match (asked.force, &asked.reason) {
+        (false, None) => Ok(None),
+        (true, Some(reason)) => Ok(Some(reason)),
+        (true, None) => Err(Error::Malformed(
+            "`force` needs a `reason` (--force --reason), which the ledger keeps".to_owned(),
+        )),
+        (false, Some(_)) => Err(Error::Malformed(
+            "a `reason` is for `force` alone (--force --reason)".to_owned(),
+        )),
     }
 }

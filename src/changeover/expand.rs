@@ -102,6 +102,7 @@ impl View<'_> {
             text_synced: None,
             expressions: None,
             write_both: false,
+            forced: None,
         };
         if let Some(source) = source {
             // What contract would refuse is better known before anything is begun.

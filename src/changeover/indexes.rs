@@ -76,17 +76,17 @@ pub(super) fn obstacle(table: &Table, uniques: &[Unique]) -> Option<String> {
 impl Execution<'_> {
     /// Builds indexes beside their table; where something about them is not as it must be, they are made at once instead.
     pub(super) fn build(&mut self, build: &IndexBuild) -> Result<Ran> {
-        let outcome = self.stages(&build.stages);
+        let ran = self.stages(&build.stages);
         self.database.forget_imposters();
         // What is left of them goes with the connection in any case.
         let _ = self.scratch(&build.tidy);
-        match outcome {
+        match ran {
             Err(error) if is_odd(&error) => {
                 let why = error.to_string();
                 tell(self.observer, &Event::IndexesAtOnce { why })?;
                 self.stages(&build.instead)
             }
-            outcome => outcome,
+            ran => ran,
         }
     }
 

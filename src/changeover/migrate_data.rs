@@ -273,7 +273,7 @@ fn migration(found: &Found<'_>, change: &Change, asked: &MigrateData) -> Result<
         winner: asked.winner,
         warnings,
     };
-    Ok(plan::migrate_data(migration, records))
+    Ok(plan::migrate_data(migration, &records))
 }
 
 fn is_wal(connection: &Connection) -> Result<bool> {

@@ -4,8 +4,11 @@ mod abort;
 mod add_index;
 mod contract;
 mod cutover;
+mod deployments;
 mod expand;
+mod gate;
 mod indexes;
+mod instances;
 mod lease;
 mod migrate_data;
 mod pause;
@@ -17,6 +20,7 @@ mod standing;
 mod status;
 mod verify;
 mod verify_index;
+mod who;
 
 use std::path;
 use std::time::Duration;
@@ -30,7 +34,7 @@ use crate::ledger::{self, Change, Entry, Expressions, Ledger};
 use crate::name::Name;
 use crate::phase::Phase;
 use crate::plan::{Agreement, Mapping, Path, Plan};
-use crate::request::Request;
+use crate::request::{Contract, Request};
 use crate::schema::{NewApps, Pair, Schema, Table, default_of};
 
 use standing::{follow_indexes, follow_tables};
@@ -40,6 +44,7 @@ pub use reply::Reply;
 pub use status::{ChangeStatus, IndexStatus, Status};
 pub use verify::{Repaired, Verified};
 pub use verify_index::VerifiedIndex;
+pub use who::{Judged, Who};
 
 /// How the engine goes about its work.
 #[derive(Clone, Debug)]
@@ -97,7 +102,7 @@ pub struct Changeover {
 /// What a request comes to, judged in one snapshot of the file.
 enum Asked {
     /// It is done already; this was the answer.
-    Answered(Entry),
+    Answered(Box<Entry>),
     /// It is to be done.
     Planned(Box<Planned>),
 }
@@ -110,6 +115,8 @@ struct Planned {
     change: i64,
     /// Whether other work on the change is not waited for, which this puts an end to.
     supersedes: bool,
+    /// The contract that has to pass the gate first, if it is one.
+    gate: Option<Contract>,
 }
 
 impl Changeover {
@@ -222,7 +229,7 @@ impl View<'_> {
             return self.expand_and_migrate(&first, asked);
         }
         Ok(match self.ask(request)? {
-            Asked::Planned(planned) => vec![planned.plan],
+            Asked::Planned(planned) => vec![self.with_verdict(*planned)?],
             Asked::Answered(entry) => vec![Plan {
                 phase: Some(entry.phase),
                 table: self.table_of(&entry),
@@ -246,13 +253,14 @@ impl View<'_> {
             version: self.ledger.version(),
             change,
             supersedes: false,
+            gate: None,
         }
     }
 
     fn answered(&self, change: i64, phase: Phase) -> Result<Asked> {
         let entry = self.ledger.entry(change, phase).cloned();
         entry
-            .map(Asked::Answered)
+            .map(|entry| Asked::Answered(Box::new(entry)))
             .ok_or_else(|| Error::Ledger(format!("change {change} has no record of its {phase}")))
     }
 

@@ -4,13 +4,16 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
+use crate::census::Process;
 use crate::error::Error;
+use crate::gate::Reason;
+use crate::instance::{Instance, Label};
 use crate::ledger::{Entry, Run};
 use crate::name::Name;
 use crate::phase::Phase;
 use crate::plan::{Manner, Plan};
 
-use super::{ChangeStatus, IndexStatus, Status, Verified, VerifiedIndex};
+use super::{ChangeStatus, IndexStatus, Judged, Status, Verified, VerifiedIndex, Who};
 
 /// A reply: its type, and its fields in their order.
 #[derive(Clone, Debug, PartialEq)]
@@ -117,6 +120,40 @@ impl Reply {
         Self::new(kind).with("tables", tables)
     }
 
+    /// An instance that has registered, or lives on.
+    #[must_use]
+    pub fn instance(kind: &'static str, instance: &Instance) -> Self {
+        Self::new(kind)
+            .with("name", instance.name.as_str())
+            .with("version", instance.version)
+            .with("lease_seconds", instance.lease.seconds())
+    }
+
+    /// An instance that has retired.
+    #[must_use]
+    pub fn retired(name: &Label, was_there: bool) -> Self {
+        Self::new("retire_instance_ok")
+            .with("name", name.as_str())
+            .with("was_registered", was_there)
+    }
+
+    /// Who has registered.
+    #[must_use]
+    pub fn instances(instances: &[Instance]) -> Self {
+        Self::new("instances_ok").with("instances", listed(instances, instance))
+    }
+
+    /// Who uses the file, and what the gate says of each open change.
+    #[must_use]
+    pub fn who(who: &Who) -> Self {
+        let processes = who.processes.as_ref();
+        Self::new("who_ok")
+            .with("version", who.version)
+            .with("instances", listed(&who.instances, instance))
+            .with("processes", processes.map(|it| listed(it, process)))
+            .with("changes", listed(&who.changes, judged))
+    }
+
     /// What was applied.
     #[must_use]
     pub fn history(history: &[Entry]) -> Self {
@@ -129,6 +166,7 @@ impl Reply {
                 "backward_compatible": entry.backward_compatible,
                 "rows_migrated": entry.rows_migrated,
                 "applied_at": entry.applied_at,
+                "forced": entry.forced,
             })
         });
         Self::new("history_ok").with("history", entries.collect::<Vec<_>>())
@@ -165,6 +203,52 @@ impl Reply {
         object.extend(self.fields);
         Value::Object(object)
     }
+}
+
+fn listed<T>(all: &[T], one: fn(&T) -> Value) -> Vec<Value> {
+    all.iter().map(one).collect()
+}
+
+fn instance(instance: &Instance) -> Value {
+    json!({
+        "name": instance.name,
+        "version": instance.version,
+        "app_version": instance.app_version,
+        "pid": instance.pid,
+        "live": instance.is_live(),
+        "lease_seconds": instance.lease,
+        "lease_seconds_left": instance.left.map(|it| it.as_secs()),
+        "seen_seconds_ago": instance.silence.as_secs(),
+    })
+}
+
+fn process(process: &Process) -> Value {
+    json!({
+        "pid": process.pid,
+        "command": process.command,
+        "started_seconds_ago": process.age.as_secs(),
+    })
+}
+
+fn judged(change: &Judged) -> Value {
+    json!({
+        "table": change.table,
+        "from": change.old,
+        "to": change.new,
+        "state": change.state,
+        "old_write_seconds_ago": change.old_write.map(|ago| ago.as_secs()),
+        "gate": if change.verdict.is_open() { "open" } else { "shut" },
+        "reasons": listed(&change.verdict.reasons, reason),
+        "warnings": listed(&change.verdict.warnings, reason),
+    })
+}
+
+fn reason(reason: &Reason) -> Value {
+    json!({
+        "kind": reason.kind(),
+        "finding": reason.finding(),
+        "remedy": reason.remedy(),
+    })
 }
 
 fn change_status(change: &ChangeStatus) -> Value {

@@ -33,9 +33,12 @@ impl Changeover {
     ) -> Result<Entry> {
         for _ in 0..ATTEMPTS {
             let planned = match self.snapshot(&judge)? {
-                Asked::Answered(entry) => return Ok(entry),
+                Asked::Answered(entry) => return Ok(*entry),
                 Asked::Planned(planned) => planned,
             };
+            if let Some(asked) = &planned.gate {
+                self.pass_gate(planned.change, asked, observer)?;
+            }
             if self.carry_out(&planned, observer)? == Ran::Done {
                 let ledger = Ledger::read(self.database.connection())?;
                 let mut history = ledger.history.into_iter();

@@ -155,7 +155,7 @@ impl View<'_> {
         Ok(changes)
     }
 
-    fn change(&self, id: i64) -> Result<&Change> {
+    pub(super) fn change(&self, id: i64) -> Result<&Change> {
         let mut changes = self.ledger.changes.iter();
         changes.find(|it| it.id == id).ok_or(Error::Unsettled)
     }

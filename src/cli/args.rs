@@ -1,20 +1,23 @@
 //! The arguments of every command.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser, ValueParserFactory};
 use clap::{Args, Parser, Subcommand};
 
-use crate::changeover::{Options, Rebuilds};
+use crate::changeover::{Options, Rebuilds, Runner};
+use crate::instance::{Label, Lease};
 use crate::name::Name;
+use crate::process;
 use crate::request::{
-    Abort, AddIndex, Contract, Expand, MigrateData, Request, Rest, Verify, Winner,
+    Abort, AddIndex, Contract, Expand, MigrateData, OfInstance, RegisterInstance, Request, Rest,
+    Verify, Winner,
 };
 use crate::sample;
 
 use super::index_args::Terms;
-use super::process;
 
 /// Change the schema of a SQLite file while old and new versions of an application keep running on it
 ///
@@ -68,7 +71,10 @@ impl Globals {
             batch_rows: self.batch_rows,
             max_hold: self.max_hold,
             rebuilds: self.online,
-            runner: process::this(),
+            runner: Runner {
+                name: process::this(),
+                is_gone: process::is_gone,
+            },
         }
     }
 }
@@ -79,6 +85,8 @@ pub enum Command {
     /// A phase.
     #[command(flatten)]
     Phase(PhaseCommand),
+    /// Take a file through the phases, and the instances of the application to its new version between them
+    Rollout(RolloutArgs),
     /// Print the SQL that a phase would run; nothing is changed
     Plan {
         /// Which phase.
@@ -91,6 +99,14 @@ pub enum Command {
     Pause(RestArgs),
     /// Let a copy that rests go on
     Resume(RestArgs),
+    /// Show who uses the file, as far as that can be told, and what keeps contract from being
+    Who,
+    /// Tell of a running application, so that contract waits for it
+    Instance {
+        /// What to tell.
+        #[command(subcommand)]
+        word: InstanceCommand,
+    },
     /// Show how far the changes have come, and who is at work on them
     Status {
         /// Show it again and again, until no change is under way any more
@@ -204,6 +220,21 @@ pub struct ContractArgs {
     /// Whose value counts where both columns hold one
     #[arg(long, value_name = "COLUMN", value_parser = winner())]
     winner: Option<Winner>,
+    /// For how long nobody may have written the old column alone: 90, 90s, 5m or 2h
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    quiet_for: Duration,
+    /// Refuse, rather than warn, because of a process that is older than the data migration and has not registered
+    #[arg(long)]
+    strict: bool,
+    /// Wait so long until the gate opens
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = duration, hide_default_value = true)]
+    wait: Duration,
+    /// Go past the gate, for a reason that the ledger keeps
+    #[arg(long, requires = "reason")]
+    force: bool,
+    /// The reason to go past the gate
+    #[arg(long, value_name = "TEXT", requires = "force")]
+    reason: Option<Label>,
     /// Print what would run, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -244,6 +275,20 @@ pub struct AbortArgs {
     dry_run: bool,
 }
 
+/// What is rolled out.
+#[derive(Args, Debug)]
+pub struct RolloutArgs {
+    /// The file that describes it, as JSON
+    #[arg(required_unless_present = "schema")]
+    pub(super) file: Option<PathBuf>,
+    /// Print what would run, and run nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Print the JSON Schema of the file
+    #[arg(long, exclusive = true)]
+    pub(super) schema: bool,
+}
+
 /// Whose work.
 #[derive(Args, Debug)]
 pub struct RestArgs {
@@ -254,6 +299,63 @@ pub struct RestArgs {
 impl From<RestArgs> for Rest {
     fn from(RestArgs { table }: RestArgs) -> Self {
         Self { table }
+    }
+}
+
+/// What is told of an instance.
+#[derive(Debug, Subcommand)]
+pub enum InstanceCommand {
+    /// It runs, and knows the schema up to a version; what it said before is forgotten
+    Register(RegisterArgs),
+    /// It lives on: its lease begins anew
+    Heartbeat(OfInstanceArgs),
+    /// It is no more
+    Retire(OfInstanceArgs),
+    /// Show who has registered
+    List,
+}
+
+/// An instance, and what it knows.
+#[derive(Args, Debug)]
+pub struct RegisterArgs {
+    /// What tells it from others: a host and a number, for instance
+    name: Label,
+    /// The version of the latest phase whose outcome it can work with; 0 where it knows of none
+    #[arg(long, value_name = "NUMBER")]
+    version: u32,
+    /// For how long it is believed to live without a heartbeat: 90, 90s, 5m or 2h, at most a day
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = lease)]
+    lease: Lease,
+    /// The application's own version, for people
+    #[arg(long, value_name = "TEXT")]
+    app_version: Option<Label>,
+    /// The number of its process, so that it is not taken for a stranger
+    #[arg(long, value_name = "NUMBER")]
+    pid: Option<NonZeroU32>,
+}
+
+impl From<RegisterArgs> for RegisterInstance {
+    fn from(args: RegisterArgs) -> Self {
+        Self {
+            name: args.name,
+            version: args.version,
+            lease_seconds: args.lease,
+            app_version: args.app_version,
+            pid: args.pid,
+        }
+    }
+}
+
+/// An instance.
+#[derive(Args, Debug)]
+pub struct OfInstanceArgs {
+    /// What it has registered as
+    name: Label,
+}
+
+impl From<OfInstanceArgs> for OfInstance {
+    fn from(OfInstanceArgs { name }: OfInstanceArgs) -> Self {
+        Self { name }
     }
 }
 
@@ -325,6 +427,11 @@ impl PhaseCommand {
                 table: args.table,
                 remove_column: args.old_column,
                 winner: args.winner,
+                quiet_for: args.quiet_for,
+                strict: args.strict,
+                wait: args.wait,
+                force: args.force,
+                reason: args.reason,
             }),
             Self::AddIndex(args) => Request::AddIndex(AddIndex {
                 table: args.table,
@@ -377,4 +484,26 @@ fn seconds(text: &str) -> Result<Duration, String> {
         .parse()
         .map_err(|_| "not a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+/// A number of seconds, or of what its last letter says.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match text.strip_suffix(['s', 'm', 'h']) {
+        Some(number) => (number, &text[number.len()..]),
+        None => (text, "s"),
+    };
+    let number: f64 = number
+        .parse()
+        .map_err(|_| "not a duration, as in 90, 90s, 5m or 2h".to_owned())?;
+    let seconds = match unit {
+        "h" => 3600.0,
+        "m" => 60.0,
+        _ => 1.0,
+    };
+    Duration::try_from_secs_f64(number * seconds).map_err(|error| error.to_string())
+}
+
+fn lease(text: &str) -> Result<Lease, String> {
+    let seconds = duration(text)?.as_secs();
+    Lease::try_from(i64::try_from(seconds).unwrap_or(i64::MAX))
 }

@@ -1,30 +1,36 @@
 //! What each command does and says.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{io, iter, slice};
 
 use clap::CommandFactory;
 
 use crate::changeover::{Changeover, Reply};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
-use crate::request::{Request, Verify};
+use crate::request::{OfInstance, Request, Verify};
 use crate::sample;
 
-use super::args::{Globals, VerifyArgs};
+use super::args::{Globals, InstanceCommand, VerifyArgs};
 use super::printer::{Printer, data};
 use super::stop::Stop;
-use super::{Cli, Command, ExitStatus, status, verified};
+use super::{Cli, Command, ExitStatus, rollout, status, verified, who};
 
 /// Runs any command but `node`, and says what came of it.
 pub fn run(globals: &Globals, command: Command) -> ExitStatus {
     let mut printer = Printer::new(globals.json);
+    let is_rollout = matches!(command, Command::Rollout(_));
     match dispatch(globals, command, &mut printer) {
         Ok(()) => ExitStatus::Done,
         Err(error) => {
             let status = report(globals, &error);
-            if matches!(error, Error::Stopped | Error::CalledOff) {
+            let goes_on = match error {
+                Error::Stopped | Error::CalledOff | Error::Unhealthy(_) => true,
+                Error::GateShut { .. } => is_rollout,
+                _ => false,
+            };
+            if goes_on {
                 printer.remark(&format!("next: {}", status::same_again()));
             }
             status
@@ -45,6 +51,7 @@ fn dispatch(globals: &Globals, command: Command, printer: &mut Printer) -> Resul
         Command::Phase(phase) if phase.is_dry_run() => {
             plan(globals, &phase.into_request(), printer)
         }
+        Command::Rollout(args) => rollout::run(globals, &args, printer),
         Command::Plan { phase } => plan(globals, &phase.into_request(), printer),
         Command::Pause(args) => {
             let (mut changeover, db) = open(globals)?;
@@ -71,6 +78,12 @@ fn dispatch(globals: &Globals, command: Command, printer: &mut Printer) -> Resul
             printer.outcome(Reply::status(&found), || status::status(&found, db))?;
             Ok(())
         }
+        Command::Who => {
+            let found = open(globals)?.0.who()?;
+            printer.outcome(Reply::who(&found), || who::who(&found))?;
+            Ok(())
+        }
+        Command::Instance { word } => instance(globals, word, printer),
         Command::History => {
             let history = open(globals)?.0.history()?;
             printer.outcome(Reply::history(&history), || status::history(&history))?;
@@ -172,6 +185,37 @@ fn verify(globals: &Globals, args: VerifyArgs, printer: &mut Printer) -> Result<
     Ok(())
 }
 
+fn instance(globals: &Globals, word: InstanceCommand, printer: &Printer) -> Result<()> {
+    let (mut changeover, db) = open(globals)?;
+    match word {
+        InstanceCommand::Register(args) => {
+            let found = changeover.register_instance(&args.into())?;
+            let reply = Reply::instance("register_instance_ok", &found);
+            printer.outcome(reply, || who::registered(slice::from_ref(&found)))?;
+            let words = ["instance", "heartbeat"];
+            let heartbeat = status::command(db, &words, &[found.name.as_str()]);
+            printer.remark(&format!("next, before the lease ends: {heartbeat}"));
+        }
+        InstanceCommand::Heartbeat(args) => {
+            let found = changeover.heartbeat(&args.into())?;
+            let reply = Reply::instance("heartbeat_ok", &found);
+            printer.outcome(reply, || who::registered(slice::from_ref(&found)))?;
+        }
+        InstanceCommand::Retire(args) => {
+            let asked = OfInstance::from(args);
+            let was_there = changeover.retire_instance(&asked)?;
+            printer.outcome(Reply::retired(&asked.name, was_there), || {
+                who::retired(&asked.name, was_there)
+            })?;
+        }
+        InstanceCommand::List => {
+            let found = changeover.instances()?;
+            printer.outcome(Reply::instances(&found), || who::registered(&found))?;
+        }
+    }
+    Ok(())
+}
+
 fn seed(path: &Path, rows: u32, printer: &Printer) -> Result<()> {
     sample::write(path, rows)?;
     let reply = Reply::new("seed_ok")
@@ -184,7 +228,7 @@ fn seed(path: &Path, rows: u32, printer: &Printer) -> Result<()> {
     Ok(())
 }
 
-fn open(globals: &Globals) -> Result<(Changeover, &PathBuf)> {
+pub(super) fn open(globals: &Globals) -> Result<(Changeover, &PathBuf)> {
     let db = globals.db.as_ref().ok_or_else(|| {
         Error::Malformed("name the file with --db PATH or in CHANGEOVER_DB".to_owned())
     })?;
@@ -197,16 +241,25 @@ fn manual() -> io::Result<String> {
     let mut command = Cli::command();
     command.build();
     clap_mangen::Man::new(command.clone()).render(&mut page)?;
-    for subcommand in command
-        .get_subcommands()
-        .filter(|it| it.get_name() != "help")
-    {
-        let man = clap_mangen::Man::new(subcommand.clone());
-        let name = subcommand.get_name().to_uppercase();
-        page.extend(format!(".SH \"CHANGEOVER {name}\"\n").into_bytes());
-        man.render_description_section(&mut page)?;
-        man.render_synopsis_section(&mut page)?;
-        man.render_options_section(&mut page)?;
+    for subcommand in command.get_subcommands() {
+        let nested = subcommand.get_subcommands();
+        // Those of `plan` are the phases, which have their own sections.
+        let nested = nested.filter(|it| command.find_subcommand(it.get_name()).is_none());
+        for it in iter::once(subcommand).chain(nested) {
+            section(it, &mut page)?;
+        }
     }
     Ok(String::from_utf8_lossy(&page).into_owned())
+}
+
+fn section(command: &clap::Command, page: &mut Vec<u8>) -> io::Result<()> {
+    if command.get_name() == "help" {
+        return Ok(());
+    }
+    let man = clap_mangen::Man::new(command.clone());
+    let name = command.get_bin_name().unwrap_or_default().to_uppercase();
+    page.extend(format!(".SH \"{name}\"\n").into_bytes());
+    man.render_description_section(page)?;
+    man.render_synopsis_section(page)?;
+    man.render_options_section(page)
 }

@@ -4,10 +4,12 @@ mod args;
 mod commands;
 mod index_args;
 mod printer;
-mod process;
+mod rollout;
 mod status;
 mod stop;
+mod table;
 mod verified;
+mod who;
 mod work;
 
 use std::process::ExitCode;

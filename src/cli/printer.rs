@@ -47,6 +47,11 @@ impl Printer {
         }
     }
 
+    /// Whether a program reads what is said.
+    pub(super) fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// The outcome: one JSON object, or the words for it.
     pub(super) fn outcome(&self, reply: Reply, words: impl FnOnce() -> String) -> io::Result<()> {
         let text = if self.json {
@@ -71,6 +76,15 @@ impl Printer {
         if !self.json {
             self.words(text);
         }
+    }
+
+    /// News on the way to the outcome: a JSON object, or the words for it beside the data.
+    pub(super) fn news(&self, reply: Reply, words: &str) -> io::Result<()> {
+        if self.json {
+            return data(&json::line(&reply.alone())?);
+        }
+        self.words(words);
+        Ok(())
     }
 
     /// An error, and what to do next.
@@ -110,6 +124,17 @@ impl Printer {
             }
             Event::IndexesAtOnce { why } => {
                 self.remark(&format!("the indexes are made at once instead: {why}"));
+            }
+            Event::GateShut { reasons } => {
+                self.remark("waiting until the gate opens:");
+                for reason in reasons {
+                    self.remark(&format!("  - {reason}"));
+                }
+            }
+            Event::GatePassed { in_spite_of } => {
+                for reason in in_spite_of {
+                    self.remark(&format!("warning: {reason}"));
+                }
             }
             Event::Waiting { on, so_far } => self.waiting(*on, so_far.as_secs()),
             Event::BackfillDone { .. }
@@ -164,6 +189,7 @@ fn reason(on: Obstacle) -> &'static str {
         }
         Obstacle::Runner => "another changeover is at work on this change",
         Obstacle::Pause => "somebody has paused it",
+        Obstacle::Gate => "the gate is shut",
     }
 }
 

@@ -106,7 +106,10 @@ fn outcome(entry: &Entry) -> String {
     if entry.backward_compatible == Some(false) {
         outcome += "  (breaks old applications)";
     }
-    outcome
+    match &entry.forced {
+        Some(reason) => format!("{outcome}  (forced: {reason})"),
+        None => outcome,
+    }
 }
 
 /// The command that takes a change, one of `all`, to its next phase.

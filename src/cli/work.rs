@@ -1,12 +1,12 @@
 //! The work on a change, and what else goes on there, in words.
 
 use std::path::Path;
-use std::time::Duration;
 
 use crate::changeover::{ChangeStatus, IndexStatus};
 use crate::event::Holds;
 use crate::ledger::Run;
 use crate::name::Name;
+use crate::time::rounded;
 
 use super::status::command;
 
@@ -67,13 +67,4 @@ fn progress(run: &Run, is_alive: bool) -> Vec<String> {
 pub(super) fn locks(holds: &Holds) -> String {
     let Holds { p50, p99, max, .. } = holds;
     format!("locks held: p50 {p50:.1?}, p99 {p99:.1?}, max {max:.1?}")
-}
-
-/// A time to the unit that matters.
-fn rounded(time: Duration) -> String {
-    match time.as_secs() {
-        seconds @ 0..120 => format!("{seconds} s"),
-        seconds @ 120..7200 => format!("{} min", seconds / 60),
-        seconds => format!("{} h", seconds / 3600),
-    }
 }

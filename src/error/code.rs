@@ -39,6 +39,7 @@ impl Error {
             | Self::Running(_)
             | Self::TakenOver => Code::TemporarilyUnavailable,
             Self::Malformed(_)
+            | Self::BadRollout { .. }
             | Self::NotAType(..)
             | Self::NotAnExpression { .. }
             | Self::NotAnIndex { .. } => Code::MalformedRequest,
@@ -55,7 +56,8 @@ impl Error {
             | Self::NoSuchTable { .. }
             | Self::NoSuchColumn { .. }
             | Self::NoSuchIndex { .. }
-            | Self::NoTableHas(_) => Code::DoesNotExist,
+            | Self::NoTableHas(_)
+            | Self::NoSuchInstance(_) => Code::DoesNotExist,
             Self::FileExists(_) | Self::ColumnExists { .. } | Self::NameTaken { .. } => {
                 Code::AlreadyExists
             }
@@ -73,6 +75,8 @@ impl Error {
             | Self::BegunOtherwise { .. }
             | Self::TableChanged { .. }
             | Self::NeedsBoth { .. }
+            | Self::VersionAhead { .. }
+            | Self::GateShut { .. }
             | Self::WouldBreak { .. }
             | Self::Disagreement { .. }
             | Self::Duplicates { .. }
@@ -81,6 +85,7 @@ impl Error {
             | Self::NothingToVerify(_)
             | Self::WouldLose { .. }
             | Self::NoRoom { .. }
+            | Self::Unhealthy(_)
             | Self::Constraint(_) => Code::PreconditionFailed,
         }
     }

@@ -91,6 +91,13 @@ impl Error {
             Self::Running(_) => "`changeover status` shows it; run the same again when it is done",
             Self::TakenOver => "nothing is lost: `changeover status` shows who goes on",
             Self::NothingReplaces { .. } => "expand and migrate data first",
+            Self::NoSuchInstance(_) => "register again, with the version that the instance knows",
+            Self::VersionAhead { .. } => {
+                "say the version that the last phase was answered with; `changeover history` lists them"
+            }
+            Self::GateShut { .. } => {
+                "`changeover who` shows all that is known; wait for it with --wait, or go past it with --force --reason"
+            }
             Self::WouldBreak { remedy, .. } => remedy,
             Self::Disagreement { .. } => {
                 "mend the rows, or let one side win: winner `old` or `new` (--winner)"
@@ -104,6 +111,10 @@ impl Error {
             }
             Self::WouldLose { .. } => {
                 "keep them with winner `new` (--winner new), or drop them with winner `old`"
+            }
+            Self::BadRollout { .. } => "`changeover rollout --schema` prints what it may say",
+            Self::Unhealthy(_) => {
+                "both versions can go on beside each other: mend it, and run the same again to go on"
             }
             Self::Constraint(_) => "mend the rows, and run the same again",
             Self::Unexpected(_) => "nothing was changed; please report this with the schema",

@@ -6,6 +6,7 @@ mod sqlite;
 
 use std::path::PathBuf;
 
+use crate::instance::Label;
 use crate::name::Name;
 use crate::phase::State;
 
@@ -257,7 +258,32 @@ pub enum Error {
     #[error("the file has no open change")]
     NothingOpen,
 
+    // The instances.
+    /// No live instance of that name.
+    #[error("no live instance `{0}`: it never registered, it retired, or its lease has ended")]
+    NoSuchInstance(Label),
+    /// An instance says that it knows what there is not yet.
+    #[error("instance `{name}` says version {version}, and the file has come to {latest}")]
+    VersionAhead {
+        /// The instance.
+        name: Label,
+        /// What it says.
+        version: u32,
+        /// The version of the latest phase.
+        latest: i64,
+    },
+
     // The checks.
+    /// Somebody may still use the old column.
+    #[error("the gate is shut, as `{}` of table `{}` may still be in use:\n{}", .old.as_str(), .table.as_str(), bullets(.reasons))]
+    GateShut {
+        /// The table.
+        table: Name,
+        /// The old column.
+        old: Name,
+        /// Each finding in words, and what would clear it.
+        reasons: Vec<String>,
+    },
     /// Views, triggers or tables would no longer work, or would mean something else.
     #[error("{phase} would break what is in the file:\n{}", bullets(.breaks))]
     WouldBreak {
@@ -345,6 +371,19 @@ pub enum Error {
         /// The keys of the first of them.
         examples: Vec<String>,
     },
+    /// A file that describes a rollout cannot be read as one.
+    #[error("`{}`{}: {problem}", .path.display(), if .place.is_empty() { String::new() } else { format!(", {place}") })]
+    BadRollout {
+        /// The file.
+        path: PathBuf,
+        /// The place in it, as a JSON pointer; empty for all of it.
+        place: String,
+        /// What is the matter, with line and column where there are any.
+        problem: String,
+    },
+    /// Instances of the application did not become healthy in the new version.
+    #[error("the rollout stopped, since not every instance is healthy in the new version:\n{}", bullets(.0))]
+    Unhealthy(Vec<String>),
     /// A row would violate a constraint of the table with the value that it is to get.
     #[error("the rows do not allow it: {0}")]
     Constraint(String),

@@ -3,6 +3,8 @@
 //! This module alone names the `_changeover_*` tables. It reads them, and hands out the statements that
 //! write them, for plans to carry.
 
+use std::time::Duration;
+
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::database::{Database, Durability, ForeignKeys, Statement};
@@ -12,11 +14,15 @@ use crate::phase::{Phase, State};
 use crate::plan::{Position, belongs_to};
 use crate::schema::Object;
 
+pub use deployments::{Deployment, deployments, note_deployment};
 pub use indexes::AddedIndex;
+pub use instances::{heartbeat, instances, register, retire};
 pub use records::{Migrating, begun_under, forget_cursor, move_cursor, note_old_write};
 pub use runs::{Run, claim, last_old_write, new_token, pause, release, renew, resume, run};
 
+mod deployments;
 mod indexes;
+mod instances;
 mod records;
 mod runs;
 
@@ -32,7 +38,9 @@ const FORMAT: &str = "_changeover_ledger_format";
 const NEWEST: i64 = 6;
 
 /// All tables of the ledger, those that refer to others first.
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 8] = [
+    "_changeover_deployments",
+    "_changeover_instances",
     "_changeover_runs",
     "_changeover_old_writes",
     "_changeover_cursor",
@@ -70,6 +78,8 @@ pub struct Change {
     pub write_both: bool,
     /// The rows that the backfill gave a value.
     pub rows_migrated: i64,
+    /// Why its contract went past the gate, where it was made to.
+    pub forced: Option<String>,
 }
 
 /// SQL expressions, each over the other column.
@@ -102,6 +112,8 @@ pub struct Entry {
     pub index: Option<Object>,
     /// When, as UTC by the clock of SQLite.
     pub applied_at: String,
+    /// Why it went past the gate, where it was made to; of a contract alone.
+    pub forced: Option<String>,
 }
 
 /// Everything that the ledger of a file holds.
@@ -130,7 +142,7 @@ impl Ledger {
         let indexes = indexes::read(connection, found)?;
         Ok(Self {
             changes: read_changes(connection, found)?,
-            history: read_history(connection, &indexes)?,
+            history: read_history(connection, found, &indexes)?,
             indexes,
         })
     }
@@ -229,6 +241,7 @@ impl Ledger {
             rows_migrated: None,
             index: None,
             applied_at: String::new(),
+            forced: None,
         });
         later
     }
@@ -266,6 +279,15 @@ pub fn version(connection: &Connection) -> Result<i64> {
     let mut statement =
         connection.prepare_cached("SELECT coalesce(max(version), 0) FROM _changeover_history")?;
     Ok(statement.query_row([], |row| row.get(0))?)
+}
+
+/// How long ago the phase of that version was applied.
+pub fn since(connection: &Connection, version: i64) -> Result<Duration> {
+    let mut statement = connection.prepare_cached(
+        "SELECT unixepoch('subsec') - unixepoch(applied_at, 'subsec') FROM _changeover_history WHERE version = ?1",
+    )?;
+    let seconds: Option<f64> = statement.query_row([version], |row| row.get(0))?;
+    Ok(Duration::try_from_secs_f64(seconds.unwrap_or_default()).unwrap_or_default())
 }
 
 /// The key up to which the backfill of the change is done.
@@ -322,12 +344,13 @@ fn ledger_error(error: &refinery::Error) -> Error {
 }
 
 fn read_changes(connection: &Connection, format: i64) -> Result<Vec<Change>> {
-    // A ledger of the first format is read as it is, and brought up to date by the first phase that is applied.
+    // A ledger of an older format is read as it is, and brought up to date by the first phase that is applied.
     let of_sync = if format < 2 {
         "NULL, NULL, NULL, 0"
     } else {
         "text_synced, up, down, write_both"
     };
+    let forced = if format < 4 { "NULL" } else { "forced" };
     let columns_alone = if format < indexes::FORMAT {
         ""
     } else {
@@ -335,7 +358,7 @@ fn read_changes(connection: &Connection, format: i64) -> Result<Vec<Change>> {
     };
     let mut statement = connection.prepare_cached(&format!(
         "SELECT id, table_name, old_column, new_column, asked_type, state, text_before, text_after, rows_migrated, \
-         {of_sync} FROM _changeover_changes {columns_alone} ORDER BY id"
+         {of_sync}, {forced} FROM _changeover_changes {columns_alone} ORDER BY id"
     ))?;
     let changes = statement.query_map([], |row| {
         let (up, down): (Option<String>, Option<String>) = (row.get(10)?, row.get(11)?);
@@ -353,16 +376,26 @@ fn read_changes(connection: &Connection, format: i64) -> Result<Vec<Change>> {
             text_synced: row.get(9)?,
             expressions: up.zip(down).map(|(up, down)| Expressions { up, down }),
             write_both: row.get(12)?,
+            forced: row.get(13)?,
         })
     })?;
     Ok(changes.collect::<rusqlite::Result<_>>()?)
 }
 
-fn read_history(connection: &Connection, indexes: &[AddedIndex]) -> Result<Vec<Entry>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT version, change_id, phase, name, table_schema, backward_compatible, rows_migrated, applied_at \
+fn read_history(
+    connection: &Connection,
+    format: i64,
+    indexes: &[AddedIndex],
+) -> Result<Vec<Entry>> {
+    let forced = if format < 4 {
+        "NULL"
+    } else {
+        "(SELECT forced FROM _changeover_changes WHERE id = change_id AND phase = 'contract')"
+    };
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT version, change_id, phase, name, table_schema, backward_compatible, rows_migrated, applied_at, {forced} \
          FROM _changeover_history ORDER BY version",
-    )?;
+    ))?;
     let index = |change, phase| {
         let mut indexes = indexes.iter();
         let index = indexes.find(|it| it.id == change && phase == Phase::AddIndex);
@@ -380,6 +413,7 @@ fn read_history(connection: &Connection, indexes: &[AddedIndex]) -> Result<Vec<E
             backward_compatible: row.get(5)?,
             rows_migrated: row.get(6)?,
             applied_at: row.get(7)?,
+            forced: row.get(8)?,
         })
     })?;
     Ok(entries.collect::<rusqlite::Result<_>>()?)

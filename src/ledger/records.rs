@@ -154,11 +154,13 @@ impl Ledger {
             Phase::Contract => State::Contracting,
             _ => State::Aborting,
         };
-        vec![
+        let mut steps = vec![
             forget_cursor(change.id),
             set_state(change, state),
             begun_under(change.id),
-        ]
+        ];
+        steps.extend(forced(change, phase));
+        steps
     }
 
     /// Records a contract or an abort, after which the table is as `schema` says.
@@ -176,11 +178,10 @@ impl Ledger {
         };
         let mut entry = self.new_entry(change.id, phase, &name);
         entry.push(("table_schema", Value::Text(schema.to_owned())));
-        vec![
-            forget_cursor(change.id),
-            set_state(change, state),
-            insert_entry(entry),
-        ]
+        let mut steps = vec![forget_cursor(change.id), set_state(change, state)];
+        steps.extend(forced(change, phase));
+        steps.push(insert_entry(entry));
+        steps
     }
 
     pub(super) fn new_entry(
@@ -248,6 +249,18 @@ fn set_state(change: &Change, state: State) -> Step {
             ],
         ),
     )
+}
+
+/// Keeps why a contract went past the gate, where it did.
+fn forced(change: &Change, phase: Phase) -> Option<Step> {
+    let reason = change.forced.clone().filter(|_| phase == Phase::Contract)?;
+    Some(Step::run(
+        "the reason to go past the gate is kept",
+        Statement::with(
+            "UPDATE _changeover_changes SET forced = ?1 WHERE id = ?2",
+            [Value::Text(reason), Value::Integer(change.id)],
+        ),
+    ))
 }
 
 pub(super) fn insert_entry(entry: Vec<(&'static str, Value)>) -> Step {

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::error::{Error, Result};
-use crate::request::{Request, Rest, Verify};
+use crate::request::{OfInstance, RegisterInstance, Request, Rest, Verify};
 
 use super::{absent, malformed};
 
@@ -17,6 +17,10 @@ pub(super) enum Ask {
     Verify(Verify),
     Pause(Rest),
     Resume(Rest),
+    Register(RegisterInstance),
+    Heartbeat(OfInstance),
+    Retire(OfInstance),
+    Who,
     Status,
     History,
 }
@@ -87,10 +91,15 @@ fn ask(mut body: Map<String, Value>) -> Result<Ask> {
         "verify" => fields(&body).map(Ask::Verify),
         "pause" => fields(&body).map(Ask::Pause),
         "resume" => fields(&body).map(Ask::Resume),
+        "register_instance" => fields(&body).map(Ask::Register),
+        "heartbeat" => fields(&body).map(Ask::Heartbeat),
+        "retire_instance" => fields(&body).map(Ask::Retire),
+        "who" => nothing_more(&body).map(|()| Ask::Who),
         "status" => nothing_more(&body).map(|()| Ask::Status),
         "history" => nothing_more(&body).map(|()| Ask::History),
         other => Err(Error::NotSupported(format!(
-            "no message is of type `{other}`: there are init, migrate, add_index, plan, abort, verify, pause, resume, status and history"
+            "no message is of type `{other}`: there are init, migrate, add_index, plan, abort, verify, pause, resume, \
+             register_instance, heartbeat, retire_instance, who, status and history"
         ))),
     }
 }

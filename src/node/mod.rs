@@ -74,6 +74,13 @@ fn answer(changeover: &mut Changeover, ask: Ask) -> Result<Reply> {
         Ask::Verify(asked) => Reply::verified(&changeover.verify(&asked, &mut unobserved)?),
         Ask::Pause(asked) => Reply::tables("pause_ok", &changeover.pause(&asked)?),
         Ask::Resume(asked) => Reply::tables("resume_ok", &changeover.resume(&asked)?),
+        Ask::Register(asked) => Reply::instance(
+            "register_instance_ok",
+            &changeover.register_instance(&asked)?,
+        ),
+        Ask::Heartbeat(asked) => Reply::instance("heartbeat_ok", &changeover.heartbeat(&asked)?),
+        Ask::Retire(asked) => Reply::retired(&asked.name, changeover.retire_instance(&asked)?),
+        Ask::Who => Reply::who(&changeover.who()?),
         Ask::Status => Reply::status(&changeover.status()?),
         Ask::History => Reply::history(&changeover.history()?),
     })

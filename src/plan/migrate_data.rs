@@ -59,7 +59,7 @@ pub struct Migration<'a> {
 /// Begin, walk, finish. While rows are copied nothing changes for old applications: the new column follows, bare of
 /// all constraints. Both columns can be written once the last transaction is through.
 #[must_use]
-pub fn migrate_data(mut migration: Migration<'_>, records: Records) -> Plan {
+pub fn migrate_data(mut migration: Migration<'_>, records: &Records) -> Plan {
     let change = migration.change;
     let mut stages = Vec::new();
     if migration.winner.is_none() {
@@ -76,8 +76,8 @@ pub fn migrate_data(mut migration: Migration<'_>, records: Records) -> Plan {
     let backfill = backfill.writing_null(migration.synced.default.is_some());
     stages.push(Stage::Batches(Box::new(backfill.walk())));
     match migration.building.take() {
-        Some(building) => stages.extend(migration.build(&building, &begun, &records)),
-        None => stages.push(Stage::Once(migration.finish_at_once(&begun, &records))),
+        Some(building) => stages.extend(migration.build(&building, &begun, records)),
+        None => stages.push(Stage::Once(migration.finish_at_once(&begun, records))),
     }
     Plan {
         phase: Some(Phase::MigrateData),

@@ -19,7 +19,7 @@ impl fmt::Display for Plan {
                 Manner::Once | Manner::Batches => "BEGIN IMMEDIATE",
             };
             writeln!(f, "{begin};")?;
-            for step in steps.iter() {
+            for step in &steps {
                 let must = match &step.expect {
                     Expect::Success => String::new(),
                     Expect::Changes(rows) => format!(" (must change {rows} rows)"),

@@ -122,8 +122,10 @@ fn the_ledger_alone_names_its_tables() {
             "_changeover_changes",
             "_changeover_history",
             "_changeover_cursor",
+            "_changeover_deployments",
             "_changeover_old_writes",
             "_changeover_runs",
+            "_changeover_instances",
         ];
         let names_one = tables.iter().any(|table| text.contains(table));
         assert!(

@@ -12,7 +12,7 @@ use super::process::{Dice, Folder, await_end, number, on, start, texts, words};
 
 const EXPAND: &str = "expand people full_name --from name";
 const MIGRATE_DATA: &str = "migrate-data name full_name --batch-rows 20";
-const CONTRACT: &str = "contract people name";
+const CONTRACT: &str = "contract people name --quiet-for 0";
 const ABORT: &str = "abort people";
 
 /// How contract and abort rebuild the table.

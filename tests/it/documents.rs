@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -15,7 +16,7 @@ use super::process::{finish, skipped};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_changeover");
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -29,7 +30,7 @@ fn pages() -> Vec<PathBuf> {
 }
 
 /// The contents of the fenced blocks of one kind.
-fn blocks(page: &Path, kind: &str) -> Vec<String> {
+pub(crate) fn blocks(page: &Path, kind: &str) -> Vec<String> {
     let text = fs::read_to_string(page).unwrap();
     let fence = format!("```{kind}\n");
     let parts = text.split(&fence).skip(1);
@@ -94,26 +95,89 @@ fn all_fit(patterns: &[String], lines: &[&str]) -> bool {
     }
 }
 
+/// Puts into the folder what the pages take for granted.
+fn bring_along(folder: &Path, ports: &Ports) {
+    fs::create_dir(folder.join("fixtures")).unwrap();
+    fs::create_dir_all(folder.join("examples/guestbook")).unwrap();
+    for file in [
+        "fixtures/messages.jsonl",
+        "examples/guestbook/deploy",
+        "examples/guestbook/rollout.json",
+    ] {
+        fs::copy(root().join(file), folder.join(file)).unwrap();
+    }
+    let rollout = folder.join("examples/guestbook/rollout.json");
+    let text = fs::read_to_string(&rollout).unwrap();
+    fs::write(rollout, ports.instead_of_shown(&text)).unwrap();
+}
+
+/// The processes that a page starts in a folder, and leaves there by number. None outlives the test.
+struct Started<'a>(&'a Path);
+
+impl Drop for Started<'_> {
+    fn drop(&mut self) {
+        for entry in fs::read_dir(self.0).unwrap().flatten() {
+            if entry.path().extension().is_some_and(|it| it == "pid") {
+                let pid = fs::read_to_string(entry.path()).unwrap_or_default();
+                let _ = Command::new("kill").args(["-9", pid.trim()]).output();
+            }
+        }
+    }
+}
+
+/// Ports that nobody has, in the place of those that are shown.
+struct Ports([(&'static str, String); 3]);
+
+impl Ports {
+    fn free() -> Self {
+        let shown = ["8001", "8002", "8003"];
+        let free = shown.map(|it| (it, TcpListener::bind("127.0.0.1:0").unwrap()));
+        Self(free.map(|(shown, it)| (shown, it.local_addr().unwrap().port().to_string())))
+    }
+
+    fn instead_of_shown(&self, text: &str) -> String {
+        let ports = self.0.iter();
+        ports.fold(text.to_owned(), |text, (shown, it)| text.replace(shown, it))
+    }
+
+    fn as_shown(&self, text: &str) -> String {
+        let ports = self.0.iter();
+        ports.fold(text.to_owned(), |text, (shown, it)| text.replace(it, shown))
+    }
+}
+
+fn guestbook() -> PathBuf {
+    Path::new(PROGRAM).with_file_name("examples/guestbook")
+}
+
 #[test]
 fn shown_commands_do_what_is_shown() {
     for page in pages() {
         let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("fixtures")).unwrap();
-        let messages = Path::new("fixtures/messages.jsonl");
-        fs::copy(root().join(messages), folder.path().join(messages)).unwrap();
-        let programs = Path::new(PROGRAM).parent().unwrap().to_owned();
+        let shown = shown(&page);
+        if page.ends_with("rollout.md") && !guestbook().exists() {
+            skipped("the example is not built");
+            continue;
+        }
+        let (started, ports) = (Started(folder.path()), Ports::free());
+        bring_along(started.0, &ports);
+        let programs = Path::new(PROGRAM).parent().unwrap();
+        let programs = [programs.to_owned(), programs.join("examples")];
         let path = std::env::var_os("PATH").unwrap();
-        let path = std::env::join_paths([programs].into_iter().chain(std::env::split_paths(&path)));
+        let path = std::env::join_paths(programs.into_iter().chain(std::env::split_paths(&path)));
         let path = path.unwrap();
-        for Shown { command, output } in shown(&page) {
+        for Shown { command, output } in shown {
             let run = command.replace("cargo run --release --", "changeover");
-            let done = Command::new("sh")
-                .args(["-c", &format!("{{ {run}\n}} 2>&1")])
-                .current_dir(folder.path())
-                .env("PATH", &path)
-                .output()
-                .unwrap();
-            let printed = String::from_utf8(done.stdout).unwrap();
+            let run = ports.instead_of_shown(&run);
+            let mut shell = Command::new("sh");
+            shell.args(["-c", &format!("{{ {run}\n}} 2>&1")]);
+            shell.current_dir(folder.path()).env("PATH", &path);
+            shell.env_remove("CHANGEOVER_DB");
+            if page.ends_with("rollout.md") {
+                shell.env("CHANGEOVER_DB", "guests.db");
+            }
+            let done = shell.output().unwrap();
+            let printed = ports.as_shown(&String::from_utf8(done.stdout).unwrap());
             let printed: Vec<&str> = printed.lines().map(str::trim_end).collect();
             assert!(
                 all_fit(&output, &printed),
@@ -223,6 +287,16 @@ fn every_command_option_and_error_code_is_documented() {
         "down",
         "write_both",
         "repair",
+        "quiet_for",
+        "strict",
+        "wait",
+        "force",
+        "reason",
+        "name",
+        "version",
+        "lease_seconds",
+        "app_version",
+        "pid",
     ] {
         assert!(
             pages.contains(&format!("`{field}`")),

@@ -142,14 +142,14 @@ fn litestream_replica_of_a_change_restores_to_what_the_file_holds() {
         let new = Application::start(&db, "full_name");
         old.end();
         if crashes {
-            let contract = start(on(&db).args(["contract", "people", "name"]));
+            let contract = start(on(&db).args(["contract", "people", "name", "--quiet-for", "0"]));
             let shadow =
                 "SELECT count(*) FROM sqlite_schema WHERE name LIKE '%\\_shadow' ESCAPE '\\'";
             poll("the shadow", || (number(&db, shadow) == 1).then_some(()));
             litestream.crash(|| thread::sleep(Duration::from_secs(2)));
             await_end(contract, b"").done();
         } else {
-            phase(&db, "contract people name");
+            phase(&db, "contract people name --quiet-for 0");
         }
         new.await_writes();
         new.end();

@@ -569,9 +569,9 @@ fn history_lists_every_phase_with_its_answer() {
     assert_eq!(
         answer["history"],
         json!([
-            {"version": 1, "phase": "expand", "name": "add_full_name_column", "schema": "users (name, full_name NULL)", "backward_compatible": true, "rows_migrated": null},
-            {"version": 2, "phase": "migrate_data", "name": "migrate_name_to_full_name", "schema": null, "backward_compatible": null, "rows_migrated": 1000},
-            {"version": 3, "phase": "contract", "name": "remove_name_column", "schema": "users (full_name)", "backward_compatible": null, "rows_migrated": null},
+            {"version": 1, "phase": "expand", "name": "add_full_name_column", "schema": "users (name, full_name NULL)", "backward_compatible": true, "rows_migrated": null, "forced": null},
+            {"version": 2, "phase": "migrate_data", "name": "migrate_name_to_full_name", "schema": null, "backward_compatible": null, "rows_migrated": 1000, "forced": null},
+            {"version": 3, "phase": "contract", "name": "remove_name_column", "schema": "users (full_name)", "backward_compatible": null, "rows_migrated": null, "forced": null},
         ])
     );
 }
@@ -706,7 +706,7 @@ const NO_MESSAGES: &[(&str, u64, &str)] = &[
     (
         "{\"type\": \"Migrate\"}",
         10,
-        "no message is of type `Migrate`: there are init, migrate, add_index, plan, abort, verify, pause, resume, status and history",
+        "no message is of type `Migrate`: there are init, migrate, add_index, plan, abort, verify, pause, resume, register_instance, heartbeat, retire_instance, who, status and history",
     ),
     ("{\"type\": \"migrate\"}", 12, "the message has no `phase`"),
     (

@@ -171,6 +171,7 @@ fn leftovers(original: &File, changed: &File) -> Vec<String> {
         "_changeover_history",
         "_changeover_old_writes",
         "_changeover_runs",
+        "_changeover_instances",
     ];
     let added: Vec<String> = ours(changed)
         .into_iter()

@@ -96,10 +96,17 @@ impl Ran {
     pub(crate) fn failed(self, code: i32, sentence: &str) -> Self {
         assert_eq!(self.code(), code, "{self:?}");
         assert_eq!(self.stdout, "", "{self:?}");
-        assert!(self.stderr.starts_with("error: "), "{self:?}");
+        assert!(self.error().starts_with("error: "), "{self:?}");
         assert!(self.stderr.contains(sentence), "{self:?}");
         assert!(!self.stderr.contains("panicked"), "{self:?}");
         self
+    }
+
+    /// What stderr says behind the warnings: a test that has the file open is older than the change that it makes.
+    pub(crate) fn error(&self) -> &str {
+        let lines = self.stderr.split_inclusive('\n');
+        let warnings = lines.take_while(|it| it.starts_with("warning: "));
+        &self.stderr[warnings.map(str::len).sum()..]
     }
 
     /// The one JSON object on stdout.

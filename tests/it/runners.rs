@@ -120,7 +120,7 @@ fn runner_that_slept_past_its_lease_does_no_harm() {
     await_end(second, b"").done();
     application.end();
     expect_twins(&db, "full_name");
-    words(&db, "contract people name").done();
+    words(&db, "contract people name --quiet-for 0").done();
     expect_twins(&db, "full_name");
 }
 
@@ -169,7 +169,7 @@ fn paused_contract(folder: &Folder) -> std::path::PathBuf {
 /// A changeover at work on the contract.
 fn contractor(db: &Path, seconds: u32) -> Child {
     let patience = format!("--busy-timeout={seconds}");
-    let line = "contract people name --online always --batch-rows 20";
+    let line = "contract people name --online always --batch-rows 20 --quiet-for 0";
     start(on(db).arg(patience).args(line.split(' ')))
 }
 
@@ -224,7 +224,12 @@ fn contract_that_is_aborted_says_so_and_ends() {
         words(&db, &format!("abort people --online {online}")).done();
         application.await_writes();
         go_on(&db);
-        expect_to_end_with("no change replaces column `name` of table `people`", runner);
+        let ran = await_end(runner, b"");
+        assert_eq!(ran.code(), 3, "{ran:?}");
+        // It may notice while the abort is still at work.
+        let told = ["no change replaces column `name`", "the change is aborting"];
+        let is_told = told.iter().any(|it| ran.stderr.contains(it));
+        assert!(is_told, "{ran:?}");
         application.end();
         expect_twins(&db, "name");
         let table = "SELECT sql FROM sqlite_schema WHERE name = 'people' OR name LIKE '\\_changeover\\_1%' ESCAPE '\\'";

@@ -85,7 +85,11 @@ fn values_are_mapped_both_ways_until_contract() {
         );
         assert_eq!(rows(&db)[..2], [by_new, by_old], "{up}");
         words(&db, "verify").done();
-        words(&db, &format!("contract t old --online {online}")).done();
+        words(
+            &db,
+            &format!("contract t old --quiet-for 0 --online {online}"),
+        )
+        .done();
         let new = |row: &str| row.split(':').nth(1).unwrap().replace('-', "");
         assert_eq!(
             texts(
