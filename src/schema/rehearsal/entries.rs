@@ -51,13 +51,17 @@ impl Entries {
                 None => format!("({})", words.get(at).map_or("NULL", String::as_str)),
             })
             .collect();
-        // A whole number in a column of real ones stands in an index as an integer, as NUMERIC makes it.
-        let declared = stored_types(&replica, table, &values)?.into_iter();
-        let stored_types = declared.map(|it| if it == "REAL" { "NUMERIC" } else { "" });
-        let fields = stored.into_iter().zip(values).zip(stored_types);
-        let fields = fields.map(|((field, value), stored_type)| Field {
+        let declared = stored_types(&replica, table, &values)?;
+        let fields = stored.into_iter().zip(values).zip(declared);
+        let fields = fields.map(|((field, value), declared)| Field {
             value,
-            stored_type,
+            // A whole number in a column of real ones stands in an index as an integer, as NUMERIC makes it. What an
+            // expression comes to stands there as it is, for it is read from there as it is.
+            stored_type: if field.column.is_some() && declared == "REAL" {
+                "NUMERIC"
+            } else {
+                ""
+            },
             collation: field.collation,
             descending: field.descending,
             is_term: field.is_term,
