@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use crate::database::schema_version;
 use crate::error::{Error, Result};
 use crate::event::Event;
+use crate::ledger;
 use crate::plan::{Building, IndexBuild, Stage, Step};
 use crate::schema::{Entries, Key, Object, Schema, Table, Unique};
 
@@ -81,6 +83,8 @@ impl Execution<'_> {
         // What is left of them goes with the connection in any case.
         let _ = self.scratch(&build.tidy);
         match ran {
+            // Whatever it was, it may have come of that.
+            Err(error) if is_odd(&error) && self.is_schema_another()? => Ok(Ran::Stale),
             Err(error) if is_odd(&error) => {
                 let why = error.to_string();
                 tell(self.observer, &Event::IndexesAtOnce { why })?;
@@ -88,6 +92,15 @@ impl Execution<'_> {
             }
             ran => ran,
         }
+    }
+
+    /// Whether somebody has changed the schema since rows are noted, or run VACUUM: then nothing that was built is good any
+    /// more, and our connection has forgotten the imposters.
+    fn is_schema_another(&self) -> Result<bool> {
+        let connection = self.database.connection();
+        let begun = ledger::rebuilt_under(connection, self.planned.change)?;
+        let now = schema_version(connection)?;
+        Ok(begun.is_some_and(|it| it != now))
     }
 
     fn stages(&mut self, stages: &[Stage]) -> Result<Ran> {
