@@ -275,11 +275,16 @@ impl Side<'_> {
     /// No two rows share a key, among those that did when they were looked at.
     fn no_row_is_doubtful(&self) -> Step {
         let (keys, known) = (self.keys(), self.name("known"));
+        let live = self.copying().live;
+        let shown = keys.iter().zip(live.key_names());
+        let shown: Vec<String> = shown
+            .map(|(key, name)| format!("{key} AS {name}"))
+            .collect();
         Step::expecting(
             "no two rows share a key of the index",
             Statement::new(format!(
-                "SELECT {} FROM {} AS doubtful JOIN {known} AS known USING ({}) WHERE {}",
-                keys.join(", "),
+                "SELECT DISTINCT {} FROM {} AS doubtful JOIN {known} AS known USING ({}) WHERE {}",
+                shown.join(", "),
                 self.name("doubtful"),
                 keys.join(", "),
                 self.is_shared("known")
