@@ -6,7 +6,7 @@ use crate::ledger::{AddedIndex, Ledger};
 use crate::phase::{IndexState, Phase};
 use crate::plan::{self, NewIndex, Plan};
 use crate::request::{AddIndex, Term};
-use crate::schema::{Entries, Kind, Object, Table, wanted_index, with_index};
+use crate::schema::{Entries, Kind, Object, Table, expect_columns, wanted_index, with_index};
 
 use super::indexes::{Making, making};
 use super::run::{ATTEMPTS, Ran};
@@ -14,7 +14,7 @@ use super::{Asked, Changeover, Planned, Rebuilds, View};
 
 impl Changeover {
     /// Takes back what was begun of an index, where the error says that it will not be built: nothing of it is left then.
-    /// Otherwise the same request goes on.
+    /// Otherwise the same request goes on. What cannot be taken back now is by `abort`.
     pub(super) fn call_off(&mut self, error: &Error, asked: &AddIndex) -> Result<()> {
         if !is_final(error) {
             return Ok(());
@@ -48,6 +48,7 @@ impl View<'_> {
         // What it was begun as says the name that the table had then.
         let goes_on = |it: &&AddedIndex| it.table_was.is_some() || it.index.sql == index.sql;
         let begun = begun.filter(goes_on);
+        expect_columns(&table, asked)?;
         self.check_index(&table, &index, begun)?;
         let added = AddedIndex {
             id: begun.map_or_else(|| self.ledger.next_change(), |it| it.id),
@@ -185,7 +186,11 @@ impl View<'_> {
 /// Whether it tells of the rows or the index, rather than of something that stands in the way for now.
 fn is_final(error: &Error) -> bool {
     match error {
-        Error::Duplicates { .. } | Error::Constraint(_) | Error::Unexpected(_) => true,
+        Error::Duplicates { .. }
+        | Error::Constraint(_)
+        | Error::Unexpected(_)
+        | Error::NoSuchColumn { .. }
+        | Error::NotAnIndex { .. } => true,
         Error::Sqlite(error) => {
             error.sqlite_error_code() != Some(rusqlite::ErrorCode::SystemIoFailure)
         }

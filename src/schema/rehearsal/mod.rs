@@ -29,7 +29,7 @@ pub use add::{Addition, TypeSource, add_column};
 pub use contract::{remove_new, rename_old, replace_old, text_without};
 pub use declared::typed;
 pub use entries::{Entries, Field};
-pub use new_index::{wanted_index, with_index};
+pub use new_index::{expect_columns, wanted_index, with_index};
 pub use relaxed::Promise;
 pub use shadow::Shadow;
 pub use standing::{alterations_since, altered, text_under};

@@ -5,10 +5,10 @@ use crate::name::Name;
 use crate::request::{AddIndex, Term};
 
 use super::super::replica::Replica;
-use super::super::{Kind, Object, Schema, Table, text};
+use super::super::{Column, Kind, Object, Schema, Table, text};
 
-/// The index that is asked for, as somebody would write it. Its columns must be the table's; its expressions and its
-/// condition must each be one, and nothing more.
+/// The index that is asked for, as somebody would write it. Its expressions and its condition must each be one, and nothing
+/// more; whether the table has its columns is not looked at.
 pub fn wanted_index(table: &Table, asked: &AddIndex) -> Result<Object> {
     if asked.columns.is_empty() {
         return Err(Error::Malformed("an index is over something".to_owned()));
@@ -40,6 +40,12 @@ pub fn wanted_index(table: &Table, asked: &AddIndex) -> Result<Object> {
         table: table.name.clone(),
         sql: Some(sql),
     })
+}
+
+/// Fails with [`Error::NoSuchColumn`] where the table has not all columns that are asked for.
+pub fn expect_columns(table: &Table, asked: &AddIndex) -> Result<()> {
+    let mut columns = asked.columns.iter().filter_map(column);
+    columns.try_for_each(|it| table.expect_column(it).map(drop))
 }
 
 /// The schema with the index, and the table in it.
@@ -84,16 +90,19 @@ fn column(term: &Term) -> Option<&Name> {
 }
 
 fn written(table: &Table, term: &Term) -> Result<String> {
-    let known = |column| Ok::<_, Error>(table.expect_column(column)?.name.as_written());
+    let spelled = |column| {
+        let found: Option<&Column> = table.column(column);
+        found.map_or_else(|| column.as_written(), |it| it.name.as_written())
+    };
     match term {
-        Term::Plain(column) => known(column),
+        Term::Plain(column) => Ok(spelled(column)),
         Term::Expression { expression } => Ok(whole(expression)?.to_owned()),
         Term::Column {
             column,
             collation,
             descending,
         } => {
-            let mut words = vec![known(column)?];
+            let mut words = vec![spelled(column)];
             let collation = collation
                 .iter()
                 .map(|it| format!("COLLATE {}", it.as_written()));
