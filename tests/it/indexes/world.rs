@@ -87,9 +87,9 @@ impl World {
         let is_strict = dice.one_in(5);
         let types: Vec<&str> = COLUMNS
             .iter()
-            .map(|_| match is_strict {
-                true => dice.pick(&STRICT_TYPES),
-                false => dice.pick(&TYPES),
+            .map(|_| {
+                let types: &[&str] = if is_strict { &STRICT_TYPES } else { &TYPES };
+                dice.pick(types)
             })
             .collect();
         let mut lines = Vec::new();
