@@ -78,14 +78,16 @@ pub(super) fn obstacle(table: &Table, uniques: &[Unique]) -> Option<String> {
 impl Execution<'_> {
     /// Builds indexes beside their table; where something about them is not as it must be, they are made at once instead.
     pub(super) fn build(&mut self, build: &IndexBuild) -> Result<Ran> {
-        let ran = self.stages(&build.stages);
+        let ran = self.build_beside(build);
         self.database.forget_imposters();
         // What is left of them goes with the connection in any case.
         let _ = self.scratch(&build.tidy);
         match ran {
-            // Whatever it was, it may have come of that.
-            Err(error) if is_odd(&error) && self.is_schema_another()? => Ok(Ran::Stale),
             Err(error) if is_odd(&error) => {
+                // Whatever it was, it may have come of that.
+                if self.is_schema_another()? || !self.is_fresh()? {
+                    return Ok(Ran::Stale);
+                }
                 let why = error.to_string();
                 tell(self.observer, &Event::IndexesAtOnce { why })?;
                 self.stages(&build.instead)
@@ -101,6 +103,21 @@ impl Execution<'_> {
         let begun = ledger::rebuilt_under(connection, self.planned.change)?;
         let now = schema_version(connection)?;
         Ok(begun.is_some_and(|it| it != now))
+    }
+
+    fn build_beside(&mut self, build: &IndexBuild) -> Result<Ran> {
+        if self.stages(&build.stages)? == Ran::Stale {
+            return Ok(Ran::Stale);
+        }
+        // What nobody else has written since it was read is known.
+        if !self.database.is_untouched()? {
+            for sweep in &build.compare {
+                if self.sweep(sweep)? == Ran::Stale {
+                    return Ok(Ran::Stale);
+                }
+            }
+        }
+        self.cut_over(&build.cutover)
     }
 
     fn stages(&mut self, stages: &[Stage]) -> Result<Ran> {

@@ -16,17 +16,31 @@ use super::delta::Delta;
 use super::ours::{drop_one, drop_table, entries_name, name, numbered};
 use super::path::Path;
 use super::walk::{Sweep, Walk, Work};
-use super::{Cutover, Expect, Gather, Scratch, Stage, Step, Transaction, schema_rows};
+use super::{Cutover, Expect, Gather, Part, Scratch, Stage, Step, Transaction, schema_rows};
 
 /// Indexes that are built beside their table.
 #[derive(Debug)]
 pub struct IndexBuild {
-    /// What happens, in order; the last of it puts the indexes into their place.
+    /// What happens first, in order.
     pub stages: Vec<Stage>,
+    /// Find rows that are not known as they are, where anybody else has written meanwhile.
+    pub compare: Vec<Sweep>,
+    /// Puts the indexes into their place.
+    pub cutover: Cutover,
     /// What happens in the place of that, where something is not as it must be.
     pub instead: Vec<Stage>,
     /// Removes the temporary tables, however it ends.
     pub tidy: Scratch,
+}
+
+impl IndexBuild {
+    /// How a plan shows it.
+    pub(super) fn parts(&self) -> Vec<Part<'_>> {
+        let mut parts: Vec<Part<'_>> = self.stages.iter().flat_map(Stage::parts).collect();
+        parts.extend(self.compare.iter().map(Sweep::part));
+        parts.push(self.cutover.transaction.part());
+        parts
+    }
 }
 
 /// What the building of indexes has to know besides the table.
@@ -91,23 +105,21 @@ impl<'a> Builder<'a> {
         finish: impl FnOnce(Vec<Step>) -> Transaction,
         instead: Vec<Stage>,
     ) -> IndexBuild {
-        let mut stages: Vec<Stage> = self
-            .sides()
-            .flat_map(|side| side.fill(&self.delta))
-            .collect();
-        stages.extend(self.sides().flat_map(|side| side.compare(&self.delta)));
+        let fill = self.sides().flat_map(|side| side.fill(&self.delta));
+        let compare = self.sides().flat_map(|side| side.compare(&self.delta));
         let mut transaction = finish(self.place());
         // While SQLite has not read the schema anew, and forgotten the imposters.
         let doubts = self.sides().filter(|side| side.entries.is_unique);
         let doubts = doubts.map(|side| side.no_row_is_doubtful());
         transaction.steps.splice(0..0, doubts);
-        stages.push(Stage::Cutover(Box::new(Cutover {
-            delta: self.delta.clone(),
-            transaction,
-        })));
         let tidy = self.sides().flat_map(|side| side.tidy()).collect();
         IndexBuild {
-            stages,
+            stages: fill.collect(),
+            compare: compare.collect(),
+            cutover: Cutover {
+                delta: self.delta.clone(),
+                transaction,
+            },
             instead,
             tidy: Scratch {
                 purpose: "the temporary tables go".to_owned(),
@@ -207,9 +219,9 @@ impl Side<'_> {
     }
 
     /// Whether what is known of the rows is what they hold.
-    fn compare(&self, delta: &Delta) -> [Stage; 2] {
+    fn compare(&self, delta: &Delta) -> [Sweep; 2] {
         let copying = self.copying();
-        [copying.unlike(delta), copying.left_over(delta)].map(Stage::Sweep)
+        [copying.unlike(delta), copying.left_over(delta)]
     }
 
     /// Puts the b-tree into the place of the index. Its row stands behind its table's, as SQLite wants it.
@@ -534,19 +546,24 @@ impl Side<'_> {
             "DELETE FROM {imposter} WHERE {}",
             old.collect::<Vec<_>>().join(" AND ")
         );
-        let sample = format!(
-            "CREATE TEMP TABLE {} AS SELECT {} FROM {known} ORDER BY random() LIMIT {SAMPLE}",
-            self.name("sample"),
-            keys.join(", ")
-        );
         steps.push(trigger("removed", "DELETE", &[removed]));
         steps.push(trigger("added", "INSERT", &added));
-        steps.push(Step::run(
-            "some rows to be looked up in the end",
-            Statement::new(sample),
-        ));
+        steps.push(self.pick_sample());
         steps.push(self.drop_scratch("ordered"));
         steps
+    }
+
+    fn pick_sample(&self) -> Step {
+        let (keys, ordered) = (self.keys().join(", "), self.name("ordered"));
+        Step::run(
+            "some rows to be looked up in the end",
+            Statement::new(format!(
+                "CREATE TEMP TABLE {} AS WITH RECURSIVE picks (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM picks WHERE n < {SAMPLE}) \
+                 SELECT {keys} FROM {ordered} WHERE place IN \
+                 (SELECT 1 + abs(random() % last) FROM picks, (SELECT max(place) AS last FROM {ordered}))",
+                self.name("sample")
+            )),
+        )
     }
 
     /// The condition under which the b-tree has another entry with the key of a row.

@@ -219,6 +219,12 @@ impl Plan {
     }
 }
 
+impl Transaction {
+    fn part(&self) -> Part<'_> {
+        (Manner::Once, self.steps.clone(), &self.purpose)
+    }
+}
+
 /// What one stage comes to: how it runs, its steps, and its purpose.
 pub type Part<'a> = (Manner, Vec<Step>, &'a str);
 
@@ -226,7 +232,7 @@ impl Stage {
     /// Itself, or the stages that it is made of. Of a walk it is the transaction that would do it in one go.
     fn parts(&self) -> Vec<Part<'_>> {
         let (manner, steps, purpose) = match self {
-            Self::Indexes(build) => return build.stages.iter().flat_map(Self::parts).collect(),
+            Self::Indexes(build) => return build.parts(),
             // It runs no statement that anybody else could.
             Self::Imposter(_) => return Vec::new(),
             Self::Sweep(sweep) => (Manner::Sweep, vec![sweep.whole()], &sweep.purpose),

@@ -5,7 +5,7 @@ use crate::database::{ForeignKeys, Statement};
 use super::backfill::Backfill;
 use super::copying::Copying;
 use super::path::{Path, Position, Stretch};
-use super::{Agreement, Delta, Expect, Step};
+use super::{Agreement, Delta, Expect, Manner, Part, Step};
 
 /// A walk over all rows in the order of their key, a short transaction at a time.
 #[derive(Clone, Debug)]
@@ -131,6 +131,11 @@ impl Sweep {
         let mut query = stretch.select(&self.head, &self.condition);
         query.sql.push_str(&self.tail);
         query
+    }
+
+    /// How a plan shows it.
+    pub(super) fn part(&self) -> Part<'_> {
+        (Manner::Sweep, vec![self.whole()], &self.purpose)
     }
 
     /// The look at a stretch as a step.
