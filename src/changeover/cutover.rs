@@ -14,6 +14,9 @@ use super::run::{Execution, Ran, expect_outcome, is_fresh, lease_is_held, perfor
 /// As many rows are copied in one stretch in the time that one takes which is brought up to date by itself.
 const ROWS_AN_ENTRY: u32 = 8;
 
+/// What part of the entries that a turn takes it has to be rid of at least, where as many come meanwhile.
+const SLOWEST: u32 = 4;
+
 /// How often the rows of a turn are doubled at most where applications write more than that between two turns, and how
 /// many are brought up to date in one turn.
 pub(super) const MOST_DOUBLINGS: u32 = 12;
@@ -27,7 +30,7 @@ impl Execution<'_> {
         loop {
             let rows = turns.rows()?;
             let (version, schema, change) = (self.version, &self.schema, self.planned.change);
-            let (lease, behind) = (&mut self.lease, &mut self.behind);
+            let (lease, backlog) = (&mut self.lease, &mut self.backlog);
             let taken = turns.take(transaction.foreign_keys, self.observer, |connection| {
                 if !is_fresh(version, schema, connection)?
                     || is_void(delta, change, connection)?
@@ -35,7 +38,7 @@ impl Execution<'_> {
                 {
                     return Ok(None);
                 }
-                if !drain(delta, rows, behind, Some(Upto::End), connection)? {
+                if !drain(delta, rows, backlog, Some(Upto::End), connection)? {
                     return Ok(Some(false));
                 }
                 perform_all(&transaction.steps, connection)?;
@@ -71,32 +74,60 @@ impl Execution<'_> {
     }
 }
 
+/// How work on the delta gets on, beside applications that go on writing.
+#[derive(Debug, Default)]
+pub(super) struct Backlog {
+    /// How often the rows of a turn were doubled.
+    doublings: u32,
+    /// How many entries the last turn has left.
+    left: Option<i64>,
+}
+
+impl Backlog {
+    /// A turn has taken so many entries and left so many.
+    fn turned(&mut self, taken: u32, left: i64) {
+        let progress = self.left.map(|before| before - left);
+        let is_slow = progress.is_some_and(|it| it < i64::from(taken / SLOWEST).max(1));
+        self.doublings = match left {
+            0 => 0,
+            _ => self.doublings + u32::from(is_slow),
+        };
+        self.left = Some(left);
+    }
+}
+
 /// Brings the rows up to date that stand in the delta, as many as there is time for in half a turn that could copy so many
 /// rows. Returns whether none are left.
 ///
-/// Where applications write more than that, turn for turn, it takes twice as many each time, however long that holds the
-/// lock: they would never be done otherwise.
+/// Where applications write hardly less than that, turn for turn, it takes twice as many each time, however long that holds
+/// the lock: they would never be done otherwise.
 pub(super) fn drain(
     delta: &Delta,
     rows: u32,
-    behind: &mut u32,
+    backlog: &mut Backlog,
     upto: Option<Upto<'_>>,
     connection: &Connection,
 ) -> Result<bool> {
     let most = most_entries(rows);
     let most = most
-        .saturating_mul(1 << (*behind).min(MOST_DOUBLINGS))
+        .saturating_mul(1 << backlog.doublings.min(MOST_DOUBLINGS))
         .min(MOST);
     let entries = entries(delta, most + 1, connection)?;
     let is_all = entries.len() <= most as usize;
-    *behind = if is_all { 0 } else { *behind + 1 };
     let taken = &entries[..entries.len().min(most as usize)];
     for (_, key) in taken {
         perform_all(&delta.refresh(key, upto), connection)?;
     }
+    let mut left = 0;
     if let Some((last, _)) = taken.last() {
+        let query = delta.last().sql;
+        let newest: i64 = connection
+            .prepare_cached(&query)?
+            .query_row([], |row| row.get(0))?;
+        left = newest - last;
         perform_all(&[delta.forget(*last)], connection)?;
     }
+    backlog.turned(most, left);
     Ok(is_all)
 }
 

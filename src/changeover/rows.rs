@@ -129,7 +129,7 @@ impl Execution<'_> {
             };
             let holds = turns.holds();
             let (version, schema, lease) = (self.version, &self.schema, &mut self.lease);
-            let falling_behind = &mut self.behind;
+            let backlog = &mut self.backlog;
             let taken = turns.take(walk.foreign_keys, self.observer, |connection| {
                 if !is_fresh_since(version, schema, &mut seen, connection)? {
                     return Ok(None);
@@ -141,7 +141,7 @@ impl Execution<'_> {
                 }
                 if let Some(delta) = draining {
                     let upto = after.as_ref().map(Upto::Key);
-                    drain(delta, size, falling_behind, upto, connection)?;
+                    drain(delta, size, backlog, upto, connection)?;
                 }
                 perform_all(&walk.batch(after.as_ref(), upto.as_ref()), connection)?;
                 for statement in cursor_moves(walk, change, upto.as_ref()) {

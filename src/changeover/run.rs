@@ -10,6 +10,7 @@ use crate::name::Name;
 use crate::plan::{Expect, Outcome, Stage, Step, Transaction, shadow_name};
 use crate::schema::{Schema, Table, differences};
 
+use super::cutover::Backlog;
 use super::lease::Lease;
 use super::rows::{Found, refuse};
 use super::{Asked, Changeover, Options, Planned, View};
@@ -111,7 +112,7 @@ impl Changeover {
             schema: planned.schema.clone(),
             version: planned.version,
             lease: None,
-            behind: 0,
+            backlog: Backlog::default(),
             rows: None,
             observer,
         };
@@ -145,8 +146,7 @@ pub(super) struct Execution<'a> {
     /// And the version of the latest phase.
     pub(super) version: i64,
     pub(super) lease: Option<Lease<'a>>,
-    /// How many turns in a row have not emptied the delta.
-    pub(super) behind: u32,
+    pub(super) backlog: Backlog,
     /// How many rows a sweep has just met.
     pub(super) rows: Option<u64>,
     pub(super) observer: &'a mut Observer<'a>,

@@ -96,6 +96,12 @@ impl Delta {
         )
     }
 
+    /// The number of the last entry.
+    #[must_use]
+    pub fn last(&self) -> Statement {
+        Statement::new(format!("SELECT coalesce(max(seq), 0) FROM {}", self.table))
+    }
+
     /// Whether the copies count for nothing once the number of the schema has changed. VACUUM changes it: it gives rows other
     /// rowids where no column shows them, and b-trees other root pages.
     #[must_use]
