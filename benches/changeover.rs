@@ -10,6 +10,7 @@
 mod change;
 mod file;
 mod growth;
+mod index;
 mod kept;
 mod ours;
 mod pauses;
@@ -31,7 +32,7 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 type Measure = fn(&Sizes, &Path, &mut Table) -> Outcome<()>;
 
 /// What can be asked for alone, in the order in which all of it is measured.
-const GROUPS: [(&str, Measure); 8] = [
+const GROUPS: [(&str, Measure); 9] = [
     ("change", change::whole_change),
     ("messages", change::three_messages),
     ("memory", growth::peak_memory),
@@ -40,6 +41,7 @@ const GROUPS: [(&str, Measure); 8] = [
     ("growth", growth::growth),
     ("sync", sync::synced_writes),
     ("pauses", pauses::pauses),
+    ("index", index::index),
 ];
 
 fn main() -> Outcome<()> {
@@ -69,10 +71,10 @@ const USAGE: &str = "\
 cargo bench --bench change -- [--quick] [--rows N] [--runs N] [--plot PATH] [GROUP]...
 
   --quick      small tables and few runs: to see that it works, not how fast
-  --rows N     rows of the whole change, of a migration under traffic or alone, and of pauses (1000000)
-  --runs N     pairs of runs of the whole change (5); the three messages run ten times as often
+  --rows N     rows of the whole change, of a migration under traffic or alone, of pauses and of an index (1000000)
+  --runs N     pairs of runs of the whole change and of an index (5); the three messages run ten times as often
   --plot PATH  draws the writers' latencies in pauses, as SVG
-  GROUP        change, messages, memory, traffic, alone, growth, sync or pauses; else all of them
+  GROUP        change, messages, memory, traffic, alone, growth, sync, pauses or index; else all of them
 
 CHANGEOVER_PEERS names a folder in which pauses looks for sqlite-utils and alembic before PATH.";
 

@@ -104,7 +104,10 @@ pub(super) fn compare(
 }
 
 /// Does something while the writers write.
-fn written<T>(path: &Path, work: impl FnOnce() -> Outcome<T>) -> Outcome<(Vec<Written>, T)> {
+pub(super) fn written<T>(
+    path: &Path,
+    work: impl FnOnce() -> Outcome<T>,
+) -> Outcome<(Vec<Written>, T)> {
     let writing = [OLD.start(path, PATIENCE)?, READER.start(path, PATIENCE)?];
     let outcome = work();
     let written: Outcome<Vec<Written>> = writing.into_iter().map(Writing::stop).collect();

@@ -14,6 +14,8 @@ pub enum Phase {
     MigrateData,
     /// The new column stands in the place of the old one.
     Contract,
+    /// A table has an index more.
+    AddIndex,
     /// The change is undone: the old column alone.
     Abort,
 }
@@ -59,6 +61,26 @@ impl State {
     }
 }
 
+/// How far an index has come that a table is to get.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IndexState {
+    /// It is being built beside the table.
+    Indexing,
+    /// It is there.
+    Indexed,
+    /// The building was called off.
+    Aborted,
+}
+
+impl IndexState {
+    /// Whether it is yet to be built.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        self == Self::Indexing
+    }
+}
+
 /// Gives an enum its one spelling, in the ledger, in messages and in sentences.
 macro_rules! spelled {
     ($kind:ident: $($variant:ident = $word:literal),+ $(,)?) => {
@@ -97,7 +119,13 @@ macro_rules! spelled {
     };
 }
 
-spelled!(Phase: Expand = "expand", MigrateData = "migrate_data", Contract = "contract", Abort = "abort");
+spelled!(Phase:
+    Expand = "expand",
+    MigrateData = "migrate_data",
+    Contract = "contract",
+    AddIndex = "add_index",
+    Abort = "abort",
+);
 spelled!(State:
     Expanded = "expanded",
     Migrating = "migrating",
@@ -107,3 +135,4 @@ spelled!(State:
     Aborting = "aborting",
     Aborted = "aborted",
 );
+spelled!(IndexState: Indexing = "indexing", Indexed = "indexed", Aborted = "aborted");

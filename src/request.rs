@@ -18,6 +18,8 @@ pub enum Request {
     MigrateData(MigrateData),
     /// Remove the old column.
     Contract(Contract),
+    /// Give a table an index.
+    AddIndex(AddIndex),
     /// Undo.
     Abort(Abort),
 }
@@ -30,6 +32,7 @@ impl Request {
             Self::Expand(_) => Phase::Expand,
             Self::MigrateData(_) => Phase::MigrateData,
             Self::Contract(_) => Phase::Contract,
+            Self::AddIndex(_) => Phase::AddIndex,
             Self::Abort(_) => Phase::Abort,
         }
     }
@@ -148,6 +151,53 @@ pub(crate) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dura
         .map_err(|_| D::Error::custom(format!("`{seconds}` is no time in seconds")))
 }
 
+/// Give a table an index.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddIndex {
+    /// The table.
+    pub table: Name,
+    /// What the index is over, in order.
+    pub columns: Vec<Term>,
+    /// Its name; without it one that tells the table and the columns.
+    #[serde(default)]
+    pub name: Option<Name>,
+    /// Whether no two rows may share a key.
+    #[serde(default)]
+    pub unique: bool,
+    /// Of which rows it holds, as SQL over the columns of the table; all of them where none is said.
+    #[serde(default, rename = "where")]
+    pub condition: Option<String>,
+}
+
+/// One of those things that an index is over.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = "the name of a column, or an object with `column` (and `collation`, `descending`) or with `expression`"
+)]
+pub enum Term {
+    /// A column, by its name alone.
+    Plain(Name),
+    /// A column.
+    Column {
+        /// Its name.
+        column: Name,
+        /// How it is compared, where that is otherwise than the table compares it.
+        #[serde(default)]
+        collation: Option<Name>,
+        /// Whether it runs downwards.
+        #[serde(default)]
+        descending: bool,
+    },
+    /// An expression.
+    Expression {
+        /// As SQL over the columns of the table, with COLLATE and DESC behind it where these are wanted.
+        expression: String,
+    },
+}
+
 /// Undo the open change of a table.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -172,6 +222,9 @@ pub struct Verify {
     /// Whose value counts then where both columns hold one.
     #[serde(default)]
     pub winner: Option<Winner>,
+    /// An index that is compared with its table instead.
+    #[serde(default)]
+    pub index: Option<Name>,
 }
 
 /// Pause the work on the open changes, or let it go on.

@@ -2,10 +2,10 @@
 
 use crate::error::{Error, Result};
 use crate::ledger::Change;
-use crate::phase::{Phase, State};
+use crate::phase::{IndexState, Phase, State};
 use crate::plan::{self, Undoing};
 use crate::request::{Abort, Winner};
-use crate::schema::{Target, remove_new};
+use crate::schema::{Table, Target, remove_new};
 
 use super::rebuild::Wanted;
 use super::{Asked, View};
@@ -17,16 +17,18 @@ impl View<'_> {
             (Err(Error::NoSuchTable { .. }), Some(change)) => {
                 return Ok(self.record_gone(change, &format!("{} ()", change.table.as_str())));
             }
-            (table, _) => table?,
+            (table, _) => table,
         };
+        if let Some(added) = self.ledger.open_index_on(name) {
+            let gone = |_| format!("{} ()", name.as_str());
+            let schema = table.map_or_else(gone, |table| table.summary());
+            return self.abort_index(added, &schema);
+        }
+        let table = table?;
         let Some(change) = self.ledger.open_on(&table.name) else {
-            let mut changes = self.ledger.changes.iter().rev();
-            let latest = changes.find(|change| change.table == table.name);
-            return match latest {
-                Some(change) if change.state == State::Aborted && self.shows(change) => {
-                    self.answered(change, Phase::Abort)
-                }
-                _ => Err(Error::NoOpenChange(table.name)),
+            return match self.latest_undone(&table) {
+                Some(change) => self.answered(change, Phase::Abort),
+                None => Err(Error::NoOpenChange(table.name)),
             };
         };
         self.expect_no_other_names(change, &table)?;
@@ -84,6 +86,22 @@ impl View<'_> {
         let mut planned = self.made_for(plan, change.id);
         planned.supersedes = matches!(change.state, State::Migrating | State::Contracting);
         Ok(Asked::Planned(Box::new(planned)))
+    }
+
+    /// The latest change of the table, or index, where it is undone and the table shows that.
+    fn latest_undone(&self, table: &Table) -> Option<i64> {
+        let mut changes = self.ledger.changes.iter().rev();
+        let change = changes.find(|change| change.table == table.name);
+        let mut indexes = self.ledger.indexes.iter().rev();
+        let added = indexes.find(|it| it.index.table == table.name);
+        let last_change = change.map_or(0, |it| it.id);
+        if let Some(added) = added.filter(|it| it.id > last_change)
+            && added.state == IndexState::Aborted
+        {
+            return Some(added.id);
+        }
+        let undone = change.filter(|it| it.state == State::Aborted && self.shows(it));
+        undone.map(|it| it.id)
     }
 
     /// Someone else took the new column out of the file: all that is left of the change is its record.

@@ -22,7 +22,7 @@ impl View<'_> {
                 return self.contract_plan(&table, change, asked);
             }
             Some((change, State::Contracted)) if self.shows(change) => {
-                return self.answered(change, Phase::Contract);
+                return self.answered(change.id, Phase::Contract);
             }
             _ => {}
         }

@@ -1,7 +1,7 @@
 //! Expand: whether it may be, and the plan for it.
 
 use crate::error::{Error, Result};
-use crate::ledger::{Change, strangers};
+use crate::ledger::Change;
 use crate::name::Name;
 use crate::phase::{Phase, State};
 use crate::plan::{self, Plan};
@@ -25,7 +25,7 @@ impl View<'_> {
             && self.shows(change)
         {
             same_request(change, asked)?;
-            return self.answered(change, Phase::Expand);
+            return self.answered(change.id, Phase::Expand);
         }
         let expansion = self.expansion(&table, asked)?;
         let id = expansion.change.id;
@@ -47,12 +47,8 @@ impl View<'_> {
                 ours.as_str()
             )));
         }
-        if let Some(stranger) = strangers(self.connection, &self.ledger)?.first() {
-            return Err(Error::NotSupported(format!(
-                "`{}` is in the file and bears a name that begins like changeover's own",
-                stranger.as_str()
-            )));
-        }
+        self.expect_no_strangers()?;
+        self.expect_no_open_index(&table.name)?;
         if let Some(open) = self.ledger.open_on(&table.name) {
             return Err(Error::ChangeOpen {
                 table: table.name.clone(),

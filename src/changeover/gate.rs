@@ -123,7 +123,7 @@ impl View<'_> {
         processes: Option<&[Process]>,
         terms: &Terms,
     ) -> Result<Verdict> {
-        let migrated = match self.ledger.entry(change, Phase::MigrateData) {
+        let migrated = match self.ledger.entry(change.id, Phase::MigrateData) {
             None => None,
             Some(entry) => Some(Migrated {
                 version: entry.version,

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use crate::database::schema_version;
 use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::ledger::{self, Change};
-use crate::plan::{Building, IndexBuild, Stage};
+use crate::ledger;
+use crate::plan::{Building, IndexBuild, Stage, Step};
 use crate::schema::{Entries, Key, Object, Schema, Table, Unique};
 
 use super::rebuild::{Cost, estimate};
@@ -28,11 +29,12 @@ pub(super) enum Making {
     Beside(Building),
 }
 
-/// Chooses how to make indexes on a table, which stands in `schema` by the time that they are in their place.
+/// Chooses how to make indexes on a table, which stands in `schema` by the time that they are in their place; `begun` is the
+/// ledger's part in the beginning of a longer work.
 pub(super) fn making(
     connection: &Connection,
     options: &Options,
-    change: &Change,
+    begun: Vec<Step>,
     table: &Table,
     schema: &Schema,
     indexes: &[Object],
@@ -56,7 +58,7 @@ pub(super) fn making(
         entries: entries.collect::<Result<_>>()?,
         uniques,
         is_small: hold.is_some(),
-        begun: vec![ledger::begun_under(change)],
+        begun,
     }))
 }
 
@@ -82,7 +84,8 @@ impl Execution<'_> {
         let _ = self.scratch(&build.tidy);
         match ran {
             Err(error) if is_odd(&error) => {
-                if !self.is_fresh()? {
+                // Whatever it was, it may have come of that.
+                if self.is_schema_another()? || !self.is_fresh()? {
                     return Ok(Ran::Stale);
                 }
                 let why = error.to_string();
@@ -91,6 +94,15 @@ impl Execution<'_> {
             }
             ran => ran,
         }
+    }
+
+    /// Whether somebody has changed the schema since rows are noted, or run VACUUM: then nothing that was built is good any
+    /// more, and our connection has forgotten the imposters.
+    fn is_schema_another(&self) -> Result<bool> {
+        let connection = self.database.connection();
+        let begun = ledger::rebuilt_under(connection, self.planned.change)?;
+        let now = schema_version(connection)?;
+        Ok(begun.is_some_and(|it| it != now))
     }
 
     fn build_beside(&mut self, build: &IndexBuild) -> Result<Ran> {

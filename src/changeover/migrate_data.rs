@@ -30,7 +30,7 @@ impl View<'_> {
         };
         match change.state {
             State::Migrated | State::Contracting | State::Contracted => {
-                return self.answered(change, Phase::MigrateData);
+                return self.answered(change.id, Phase::MigrateData);
             }
             State::Aborting => return Err(nothing_to_migrate(asked)),
             State::Expanded | State::Migrating | State::Aborted => {}
@@ -42,7 +42,7 @@ impl View<'_> {
             live: &self.schema,
             table: &table,
             ledger: &self.ledger,
-            leftovers: self.leftovers(change)?,
+            leftovers: self.leftovers(change.id)?,
             standing: self.standing(change)?,
             is_empty: &|| self.is_empty(&table, &change.new),
         };
@@ -238,7 +238,7 @@ fn migration(found: &Found<'_>, change: &Change, asked: &MigrateData) -> Result<
     let making = making(
         found.connection,
         found.options,
-        change,
+        vec![ledger::begun_under(change.id)],
         &begun.1,
         &synced.schema,
         &indexes,

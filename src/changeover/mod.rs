@@ -1,6 +1,7 @@
 //! The engine: asks the schema and the ledger, makes plans, and runs them.
 
 mod abort;
+mod add_index;
 mod contract;
 mod cutover;
 mod deployments;
@@ -18,6 +19,7 @@ mod run;
 mod standing;
 mod status;
 mod verify;
+mod verify_index;
 mod who;
 
 use std::path;
@@ -30,16 +32,18 @@ use crate::error::{Error, Result};
 use crate::event::{Observer, unobserved};
 use crate::ledger::{self, Change, Entry, Expressions, Ledger};
 use crate::name::Name;
+use crate::phase::Phase;
 use crate::plan::{Agreement, Mapping, Path, Plan};
 use crate::request::{Contract, Request};
 use crate::schema::{NewApps, Pair, Schema, Table, default_of};
 
-use standing::follow_tables;
+use standing::{follow_indexes, follow_tables};
 
 pub use rebuild::Rebuilds;
 pub use reply::Reply;
-pub use status::{ChangeStatus, Status};
+pub use status::{ChangeStatus, IndexStatus, Status};
 pub use verify::{Repaired, Verified};
+pub use verify_index::VerifiedIndex;
 pub use who::{Judged, Who};
 
 /// How the engine goes about its work.
@@ -98,7 +102,7 @@ pub struct Changeover {
 /// What a request comes to, judged in one snapshot of the file.
 enum Asked {
     /// It is done already; this was the answer.
-    Answered(Entry),
+    Answered(Box<Entry>),
     /// It is to be done.
     Planned(Box<Planned>),
 }
@@ -139,7 +143,12 @@ impl Changeover {
         if matches!(request, Request::Expand(_)) {
             self.clean(observer)?;
         }
-        let entry = self.settle(|view| view.ask(request), observer)?;
+        let settled = self.settle(|view| view.ask(request), observer);
+        if let (Err(error), Request::AddIndex(asked)) = (&settled, request) {
+            // Why there will be no index is what is told.
+            let _ = self.call_off(error, asked);
+        }
+        let entry = settled?;
         if matches!(request, Request::Contract(_) | Request::Abort(_)) {
             self.clean(observer)?;
         }
@@ -184,6 +193,7 @@ impl Changeover {
         self.database.snapshot(|connection| {
             let (schema, mut ledger) = (Schema::read(connection)?, Ledger::read(connection)?);
             follow_tables(&mut ledger, &schema)?;
+            follow_indexes(&mut ledger, &schema);
             judge(&View {
                 connection,
                 options: &self.options,
@@ -208,6 +218,7 @@ impl View<'_> {
             Request::Expand(asked) => self.expand(asked),
             Request::MigrateData(asked) => self.migrate_data(asked),
             Request::Contract(asked) => self.contract(asked),
+            Request::AddIndex(asked) => self.add_index(asked),
             Request::Abort(asked) => self.abort(asked),
         }
     }
@@ -247,11 +258,33 @@ impl View<'_> {
         }
     }
 
-    fn answered(&self, change: &Change, phase: crate::phase::Phase) -> Result<Asked> {
+    fn answered(&self, change: i64, phase: Phase) -> Result<Asked> {
         let entry = self.ledger.entry(change, phase).cloned();
-        entry.map(Asked::Answered).ok_or_else(|| {
-            Error::Ledger(format!("change {} has no record of its {phase}", change.id))
-        })
+        entry
+            .map(|entry| Asked::Answered(Box::new(entry)))
+            .ok_or_else(|| Error::Ledger(format!("change {change} has no record of its {phase}")))
+    }
+
+    /// Fails where something in the file bears a name like changeover's own that it knows nothing of.
+    fn expect_no_strangers(&self) -> Result<()> {
+        match ledger::strangers(self.connection, &self.ledger)?.first() {
+            None => Ok(()),
+            Some(stranger) => Err(Error::NotSupported(format!(
+                "`{}` is in the file and bears a name that begins like changeover's own",
+                stranger.as_str()
+            ))),
+        }
+    }
+
+    /// Fails where the table is being given an index.
+    fn expect_no_open_index(&self, table: &Name) -> Result<()> {
+        match self.ledger.open_index_on(table) {
+            None => Ok(()),
+            Some(open) => Err(Error::IndexOpen {
+                table: table.clone(),
+                index: open.index.name.clone(),
+            }),
+        }
     }
 
     fn table(&self, name: &Name) -> Result<Table> {
@@ -264,11 +297,17 @@ impl View<'_> {
         })
     }
 
-    /// What the table of an open change is called now, where that is something else than when it was begun.
+    /// What the table of an open change, or of an index that is being built, is called now, where that is something else than
+    /// when it was begun.
     fn name_now(&self, table: &Name) -> Option<&Name> {
-        let mut open = self.ledger.changes.iter().filter(|it| it.state.is_open());
-        let change = open.find(|it| it.table_was.as_ref() == Some(table))?;
-        Some(&change.table)
+        let open = self.ledger.changes.iter().filter(|it| it.state.is_open());
+        let open = open.map(|it| (&it.table, it.table_was.as_ref()));
+        let indexes = self.ledger.indexes.iter();
+        let indexes = indexes.filter(|it| it.state.is_open());
+        let indexes = indexes.map(|it| (&it.index.table, it.table_was.as_ref()));
+        let mut known = open.chain(indexes);
+        let (now, _) = known.find(|(_, was)| *was == Some(table))?;
+        Some(now)
     }
 
     fn table_text(&self, table: &Name) -> Result<&str> {
@@ -315,9 +354,11 @@ impl View<'_> {
     }
 
     fn table_of(&self, entry: &Entry) -> Name {
-        let mut changes = self.ledger.changes.iter();
-        let change = changes.find(|change| change.id == entry.change);
-        change.map_or_else(|| Name::from(""), |change| change.table.clone())
+        let changes = self.ledger.changes.iter().map(|it| (it.id, &it.table));
+        let indexes = self.ledger.indexes.iter();
+        let mut tables = changes.chain(indexes.map(|it| (it.id, &it.index.table)));
+        let table = tables.find(|(id, _)| *id == entry.change);
+        table.map_or_else(|| Name::from(""), |(_, table)| table.clone())
     }
 }
 

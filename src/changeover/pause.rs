@@ -37,16 +37,17 @@ impl Changeover {
 }
 
 impl View<'_> {
-    /// The open changes, each by its number and its table.
+    /// The open changes and the indexes that are being built, each by its number and its table.
     fn open(&self, asked: &Rest) -> Result<Vec<(i64, Name)>> {
         if let Some(table) = &asked.table {
             let table = self.table(table)?.name;
-            let open = self.ledger.open_on(&table);
-            let open = open.ok_or_else(|| Error::NoOpenChange(table.clone()))?;
-            return Ok(vec![(open.id, table)]);
+            let mut open = self.ledger.open().into_iter();
+            let open = open.find(|(_, of)| **of == table);
+            let (id, _) = open.ok_or_else(|| Error::NoOpenChange(table.clone()))?;
+            return Ok(vec![(id, table)]);
         }
-        let open = self.ledger.changes.iter().filter(|it| it.state.is_open());
-        let open: Vec<_> = open.map(|it| (it.id, it.table.clone())).collect();
+        let open = self.ledger.open().into_iter();
+        let open: Vec<_> = open.map(|(id, table)| (id, table.clone())).collect();
         if open.is_empty() {
             return Err(Error::NothingOpen);
         }

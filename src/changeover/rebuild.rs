@@ -54,7 +54,7 @@ impl View<'_> {
     /// disk has no room for it.
     pub(super) fn way(&self, wanted: &Wanted<'_>) -> Result<(Way, Option<String>)> {
         let Wanted { change, table, .. } = *wanted;
-        let found = self.leftovers(change)?;
+        let found = self.leftovers(change.id)?;
         let is_begun = matches!(change.state, State::Contracting | State::Aborting);
         let hold = estimate(self.connection, table, COST, self.options.max_hold)?;
         let is_long = hold.is_none();
@@ -113,14 +113,14 @@ impl View<'_> {
     }
 
     /// What online work on the change has left in the file.
-    pub(super) fn leftovers(&self, change: &Change) -> Result<Leftovers> {
+    pub(super) fn leftovers(&self, change: i64) -> Result<Leftovers> {
         let look_for = |name| FoundTable::look_for(self.connection, &name);
         Ok(Leftovers {
-            shadow: look_for(plan::shadow_name(change.id))?,
-            delta: look_for(plan::delta_name(change.id))?,
+            shadow: look_for(plan::shadow_name(change))?,
+            delta: look_for(plan::delta_name(change))?,
             entries: ledger::names(self.connection)?
                 .into_iter()
-                .filter(|it| plan::holds_entries(change.id, it))
+                .filter(|it| plan::holds_entries(change, it))
                 .collect(),
         })
     }
@@ -138,7 +138,7 @@ impl View<'_> {
         let ours = self.schema.ours.iter();
         let ours = ours.filter(|it| plan::belongs_to(change.id, &it.name));
         let ours: Vec<_> = ours.cloned().collect();
-        let left = self.leftovers(change)?;
+        let left = self.leftovers(change.id)?;
         let plan = Plan {
             phase: None,
             table: change.table.clone(),

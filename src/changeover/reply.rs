@@ -13,7 +13,7 @@ use crate::name::Name;
 use crate::phase::Phase;
 use crate::plan::{Manner, Plan};
 
-use super::{ChangeStatus, Judged, Status, Verified, Who};
+use super::{ChangeStatus, IndexStatus, Judged, Status, Verified, VerifiedIndex, Who};
 
 /// A reply: its type, and its fields in their order.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +53,7 @@ impl Reply {
         let kind = match entry.phase {
             Phase::Expand | Phase::Contract => "migration_applied",
             Phase::MigrateData => "data_migrated",
+            Phase::AddIndex => "index_added",
             Phase::Abort => "migration_aborted",
         };
         let named = entry.phase != Phase::MigrateData;
@@ -62,6 +63,8 @@ impl Reply {
             .with_some("schema", entry.schema.as_deref())
             .with_some("backward_compatible", entry.backward_compatible)
             .with_some("rows_migrated", entry.rows_migrated)
+            .with_some("index", entry.index.as_ref().map(|it| it.name.as_str()))
+            .with_some("sql", entry.index.as_ref().and_then(|it| it.sql.as_deref()))
     }
 
     /// What a request would do.
@@ -75,9 +78,11 @@ impl Reply {
     #[must_use]
     pub fn status(status: &Status) -> Self {
         let changes = status.changes.iter().map(change_status);
+        let indexes: Vec<Value> = status.indexes.iter().map(index_status).collect();
         Self::new("status_ok")
             .with("version", status.version)
             .with("changes", changes.collect::<Vec<_>>())
+            .with_some("indexes", Some(indexes).filter(|it| !it.is_empty()))
     }
 
     /// The changes in whose rows old and new agree.
@@ -97,6 +102,15 @@ impl Reply {
             })
         });
         Self::new("verified").with("changes", changes.collect::<Vec<_>>())
+    }
+
+    /// The index that holds what its table does.
+    #[must_use]
+    pub fn verified_index(found: &VerifiedIndex) -> Self {
+        Self::new("index_verified")
+            .with("index", found.index.as_str())
+            .with("table", found.table.as_str())
+            .with("rows", found.rows)
     }
 
     /// The tables whose work was asked to rest, or to go on.
@@ -248,6 +262,16 @@ fn change_status(change: &ChangeStatus) -> Value {
         "paused": change.work.as_ref().is_some_and(|run| run.is_paused),
         "work": change.work.as_ref().filter(|run| run.rows > 0).map(|run| work(run, change.is_worked_on)),
         "old_write_seconds_ago": change.old_write.map(|ago| ago.as_secs()),
+    })
+}
+
+fn index_status(index: &IndexStatus) -> Value {
+    json!({
+        "table": index.table,
+        "index": index.index,
+        "state": index.state,
+        "paused": index.work.as_ref().is_some_and(|run| run.is_paused),
+        "work": index.work.as_ref().filter(|run| run.rows > 0).map(|run| work(run, index.is_worked_on)),
     })
 }
 

@@ -190,6 +190,7 @@ impl Execution<'_> {
                 return Ok(Ran::Done);
             }
             after = upto;
+            self.database.tend_log_between_reads()?;
         }
     }
 
@@ -240,6 +241,7 @@ pub(super) fn look_for(
         after = upto;
         found.looked += u64::from(READ);
         between(found.looked)?;
+        database.tend_log_between_reads()?;
     }
 }
 

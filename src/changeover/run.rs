@@ -34,7 +34,7 @@ impl Changeover {
     ) -> Result<Entry> {
         for _ in 0..ATTEMPTS {
             let planned = match self.snapshot(&judge)? {
-                Asked::Answered(entry) => return Ok(entry),
+                Asked::Answered(entry) => return Ok(*entry),
                 Asked::Planned(planned) => planned,
             };
             if let Some(asked) = &planned.gate {

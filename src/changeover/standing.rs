@@ -40,6 +40,20 @@ pub(super) fn follow_tables(ledger: &mut Ledger, schema: &Schema) -> Result<()> 
     Ok(())
 }
 
+/// Finds the tables that were given other names while an index of theirs is being built.
+pub(super) fn follow_indexes(ledger: &mut Ledger, schema: &Schema) {
+    for added in &mut ledger.indexes {
+        if !added.state.is_open() || schema.table_text(&added.index.table).is_some() {
+            continue;
+        }
+        let mut ours = schema.ours.iter();
+        if let Some(object) = ours.find(|it| belongs_to(added.id, &it.name)) {
+            added.table_was = Some(added.index.table.clone());
+            added.index.table = object.table.clone();
+        }
+    }
+}
+
 /// The change on its table under another name.
 fn under(name: &Name, change: &Change) -> Result<Change> {
     let renamed = |text: &String| text_under(name, &change.table, text);

@@ -12,10 +12,12 @@ use crate::instance::{Label, Lease};
 use crate::name::Name;
 use crate::process;
 use crate::request::{
-    Abort, Contract, Expand, MigrateData, OfInstance, RegisterInstance, Request, Rest, Verify,
-    Winner,
+    Abort, AddIndex, Contract, Expand, MigrateData, OfInstance, RegisterInstance, Request, Rest,
+    Verify, Winner,
 };
 use crate::sample;
+
+use super::index_args::Terms;
 
 /// Change the schema of a SQLite file while old and new versions of an application keep running on it
 ///
@@ -51,11 +53,11 @@ pub struct Globals {
     #[arg(long, value_name = "ROWS", default_value_t = Options::default().batch_rows,
           value_parser = clap::value_parser!(u32).range(1..), global = true)]
     pub batch_rows: u32,
-    /// How long contract and abort may hold the write lock to rebuild a table in one transaction, in milliseconds; a
-    /// larger table is rebuilt online
+    /// How long the write lock may be held to rebuild a table or to make an index in one transaction, in milliseconds;
+    /// with a larger table that is done online
     #[arg(long, value_name = "MILLISECONDS", default_value = "50", value_parser = milliseconds, global = true)]
     pub max_hold: Duration,
-    /// Whether tables are rebuilt online
+    /// Whether tables are rebuilt, and indexes made, online
     #[arg(long, value_name = "WHEN", default_value = "auto", value_parser = rebuilds(), global = true)]
     pub online: Rebuilds,
 }
@@ -151,7 +153,9 @@ pub enum PhaseCommand {
     MigrateData(MigrateDataArgs),
     /// Remove the old column: the new one takes its place
     Contract(ContractArgs),
-    /// Undo a change that is not contracted yet
+    /// Give a table an index, while applications go on writing
+    AddIndex(AddIndexArgs),
+    /// Undo a change that is not contracted yet, or the building of an index
     Abort(AbortArgs),
 }
 
@@ -231,6 +235,28 @@ pub struct ContractArgs {
     /// The reason to go past the gate
     #[arg(long, value_name = "TEXT", requires = "force")]
     reason: Option<Label>,
+    /// Print what would run, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// The index.
+#[derive(Args, Debug)]
+pub struct AddIndexArgs {
+    /// The table
+    table: Name,
+    /// What it is over.
+    #[command(flatten)]
+    terms: Terms,
+    /// Its name; without it, `TABLE_COLUMN_index`
+    #[arg(long)]
+    name: Option<Name>,
+    /// No two rows may share a key
+    #[arg(long)]
+    unique: bool,
+    /// The condition that rows must fulfil to be in it, as SQL over the columns of the table
+    #[arg(long = "where", value_name = "SQL")]
+    condition: Option<String>,
     /// Print what would run, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -344,6 +370,9 @@ pub struct VerifyArgs {
     /// Whose value counts where both columns hold one
     #[arg(long, value_name = "COLUMN", value_parser = winner(), requires = "repair")]
     winner: Option<Winner>,
+    /// Compare an index with its table instead
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["table", "repair"])]
+    index: Option<Name>,
     /// Print what a repair would run, and change nothing
     #[arg(long, requires = "repair")]
     pub(super) dry_run: bool,
@@ -355,6 +384,7 @@ impl From<VerifyArgs> for Verify {
             table: args.table,
             repair: args.repair,
             winner: args.winner,
+            index: args.index,
         }
     }
 }
@@ -367,6 +397,7 @@ impl PhaseCommand {
             Self::Expand(args) => args.dry_run,
             Self::MigrateData(args) => args.dry_run,
             Self::Contract(args) => args.dry_run,
+            Self::AddIndex(args) => args.dry_run,
             Self::Abort(args) => args.dry_run,
         }
     }
@@ -401,6 +432,13 @@ impl PhaseCommand {
                 wait: args.wait,
                 force: args.force,
                 reason: args.reason,
+            }),
+            Self::AddIndex(args) => Request::AddIndex(AddIndex {
+                table: args.table,
+                columns: args.terms.0,
+                name: args.name,
+                unique: args.unique,
+                condition: args.condition,
             }),
             Self::Abort(args) => Request::Abort(Abort {
                 table: args.table,

@@ -117,9 +117,17 @@ fn apply(globals: &Globals, request: &Request, printer: &mut Printer) -> Result<
     printer.outcome(Reply::applied(&entry), || status::applied(&entry))?;
     let changes = changeover.status()?.changes;
     let change = changes.iter().find(|change| change.id == entry.change);
-    match change.and_then(|change| status::next(change, &changes, db)) {
-        Some(next) => printer.remark(&format!("next: {next}")),
-        None => printer.remark(&format!("look at it: {}", status::look(db))),
+    match (
+        change.and_then(|change| status::next(change, &changes, db)),
+        &entry.index,
+    ) {
+        (Some(next), _) => printer.remark(&format!("next: {next}")),
+        (None, None) => printer.remark(&format!("look at it: {}", status::look(db))),
+        (None, Some(index)) => {
+            let verify = ["verify", "--index"];
+            let look = status::command(db, &verify, &[index.name.as_str()]);
+            printer.remark(&format!("look at it: {look}"));
+        }
     }
     Ok(())
 }
@@ -160,6 +168,15 @@ fn verify(globals: &Globals, args: VerifyArgs, printer: &mut Printer) -> Result<
         return print_plans(&changeover.plan_repair(&asked)?, printer);
     }
     let stop = Stop::heard_by(&changeover);
+    if let Some(index) = &asked.index {
+        let found = changeover.verify_index(index, &mut |event| {
+            printer.progress(event);
+            stop.verdict()
+        })?;
+        let words = || verified::index(&found);
+        printer.outcome(Reply::verified_index(&found), words)?;
+        return Ok(());
+    }
     let found = changeover.verify(&asked, &mut |event| {
         printer.progress(event);
         stop.verdict()

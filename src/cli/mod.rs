@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod index_args;
 mod printer;
 mod rollout;
 mod status;

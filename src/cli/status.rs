@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::changeover::{ChangeStatus, Status};
+use crate::changeover::{ChangeStatus, IndexStatus, Status};
 use crate::ledger::Entry;
 use crate::name::Name;
 use crate::phase::Phase;
@@ -11,7 +11,7 @@ use super::work;
 
 /// How far the changes have come, a line each, and what to type next.
 pub(super) fn status(status: &Status, db: &Path) -> String {
-    if status.changes.is_empty() {
+    if status.changes.is_empty() && status.indexes.is_empty() {
         return "no change yet".to_owned();
     }
     let lines = status.changes.iter().map(|change| {
@@ -32,7 +32,22 @@ pub(super) fn status(status: &Status, db: &Path) -> String {
         lines.extend(next.map(|it| format!("next: {it}")));
         lines.join("\n  ")
     });
-    lines.collect::<Vec<_>>().join("\n")
+    let indexes = status.indexes.iter().map(|it| index(it, db));
+    lines.chain(indexes).collect::<Vec<_>>().join("\n")
+}
+
+/// An index that a table was given, or is being given.
+fn index(index: &IndexStatus, db: &Path) -> String {
+    let (table, name) = (index.table.as_str(), index.index.as_str());
+    let mut lines = vec![format!("{table}: index {name}  {}", index.state)];
+    if index.state.is_open() {
+        lines.extend(work::of_index(index, db));
+        let abort = command(db, &["abort"], &[table]);
+        lines.push(format!(
+            "next: the same add-index again, or to call it off: {abort}"
+        ));
+    }
+    lines.join("\n  ")
 }
 
 /// Whose work pauses.
@@ -83,7 +98,8 @@ pub(super) fn applied(entry: &Entry) -> String {
 }
 
 fn outcome(entry: &Entry) -> String {
-    let mut outcome = entry.schema.clone().unwrap_or_default();
+    let index = entry.index.as_ref().and_then(|it| it.sql.clone());
+    let mut outcome = entry.schema.clone().or(index).unwrap_or_default();
     if let Some(rows) = entry.rows_migrated {
         outcome = format!("{rows} rows migrated");
     }

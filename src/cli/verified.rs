@@ -1,6 +1,6 @@
 //! What verify has found, in words.
 
-use crate::changeover::{Repaired, Verified};
+use crate::changeover::{Repaired, Verified, VerifiedIndex};
 use crate::phase::State;
 
 /// Each change in a line, behind what was mended of it.
@@ -26,6 +26,16 @@ pub(super) fn words(found: &[Verified]) -> String {
         )
     });
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// An index that holds what its table does.
+pub(super) fn index(found: &VerifiedIndex) -> String {
+    format!(
+        "{}: {} has an entry for each of {}, and no other",
+        found.table.as_str(),
+        found.index.as_str(),
+        counted(found.rows, "row")
+    )
 }
 
 fn mended(Repaired { triggers, rows }: Repaired) -> String {

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
-use crate::changeover::ChangeStatus;
+use crate::changeover::{ChangeStatus, IndexStatus};
 use crate::event::Holds;
 use crate::ledger::Run;
+use crate::name::Name;
 use crate::time::rounded;
 
 use super::status::command;
@@ -16,10 +17,7 @@ pub(super) fn lines(change: &ChangeStatus, db: &Path) -> Vec<String> {
         if change.state.is_under_way() || change.is_worked_on {
             lines.extend(progress(run, change.is_worked_on));
         }
-        if run.is_paused {
-            let resume = command(db, &["resume"], &[change.table.as_str()]);
-            lines.push(format!("paused, to go on: {resume}"));
-        }
+        lines.extend(paused(run, &change.table, db));
     }
     lines.extend(
         change
@@ -27,6 +25,22 @@ pub(super) fn lines(change: &ChangeStatus, db: &Path) -> Vec<String> {
             .map(|ago| format!("old applications wrote {} ago", rounded(ago))),
     );
     lines
+}
+
+/// The same of an index that is being built.
+pub(super) fn of_index(index: &IndexStatus, db: &Path) -> Vec<String> {
+    let Some(run) = &index.work else {
+        return Vec::new();
+    };
+    let mut lines = progress(run, index.is_worked_on);
+    lines.extend(paused(run, &index.table, db));
+    lines
+}
+
+fn paused(run: &Run, table: &Name, db: &Path) -> Option<String> {
+    let resume = || command(db, &["resume"], &[table.as_str()]);
+    run.is_paused
+        .then(|| format!("paused, to go on: {}", resume()))
 }
 
 fn progress(run: &Run, is_alive: bool) -> Vec<String> {

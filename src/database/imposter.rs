@@ -10,22 +10,22 @@ use rusqlite::{Connection, ffi};
 use crate::error::Result;
 use crate::name::Name;
 
-/// A second name for a table.
+/// A table that is the b-tree of another one, or of an index, under a second name.
 #[derive(Clone, Debug)]
 pub struct Imposter {
-    /// The table.
-    pub table: Name,
-    /// Its text, under the second name.
+    /// What bears the first name.
+    pub of: Name,
+    /// The text of the table under the second name.
     pub text: String,
 }
 
 impl Imposter {
-    /// Gives the table its second name on this connection, until the schema is read anew.
+    /// Gives the b-tree its second name on this connection, until the schema is read anew.
     pub(super) fn put(&self, connection: &Connection) -> Result<()> {
         // This also has SQLite read the schema, which it cannot in between.
         let root: i32 = connection.query_row(
-            "SELECT rootpage FROM main.sqlite_schema WHERE type = 'table' AND name = ?1",
-            [&self.table],
+            "SELECT rootpage FROM main.sqlite_schema WHERE type IN ('table', 'index') AND name = ?1",
+            [&self.of],
             |row| row.get(0),
         )?;
         control(connection, 1, root);

@@ -1,5 +1,6 @@
 //! The write-ahead log while we write much: we move it into the file ourselves, outside of the write lock.
 
+use std::thread;
 use std::time::Duration;
 
 use crate::error::Result;
@@ -10,6 +11,13 @@ use super::Database;
 /// then wait for what is our work. And while others write, the last of it is moved under the write lock, which waits
 /// until the disk has all the pages since the last time: some 2 ms for 200, and 8 ms for 800.
 const IN_GAP: u32 = 200;
+
+/// From how many frames on it is moved between two reads of ours: where applications do so.
+const BETWEEN_READS: u32 = 1000;
+
+/// How often that is tried, and how long it is let be in between.
+const ATTEMPTS: u32 = 10;
+const MOMENT: Duration = Duration::from_millis(1);
 
 /// How far the log grows before it is moved at any time, in KiB: each move waits for the disk.
 const LONG_KIB: u32 = 16 * 1024;
@@ -118,12 +126,41 @@ impl<'a> Log<'a> {
     }
 
     fn checkpoint(&self, checkpoint: Checkpoint) -> Result<Length> {
+        self.database.checkpoint(checkpoint)
+    }
+
+    fn move_at(&self, frames: i64) -> Result<()> {
+        let connection = &self.database.connection;
+        Ok(connection.pragma_update(None, "wal_autocheckpoint", frames)?)
+    }
+}
+
+impl Database {
+    /// Moves a log that others have filled, between two reads of ours that follow one upon the other: while one of these lasts,
+    /// nobody can move what came behind its beginning, and hardly anybody would meet the moment between two. Who reads
+    /// behind that reads from the file, and keeps nobody from beginning the log anew.
+    pub fn tend_log_between_reads(&self) -> Result<()> {
+        for _ in 0..ATTEMPTS {
+            if !self.is_wal || self.checkpoint(Checkpoint::Noop)?.frames < BETWEEN_READS {
+                break;
+            }
+            let moved = self.checkpoint(Checkpoint::Passive)?;
+            if !moved.is_busy && moved.behind == 0 {
+                break;
+            }
+            // An application is at it, and comes to its end as nobody reads now.
+            thread::sleep(MOMENT);
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&self, checkpoint: Checkpoint) -> Result<Length> {
         let (sql, patience) = match checkpoint {
             Checkpoint::Noop => ("PRAGMA main.wal_checkpoint(NOOP)", Duration::ZERO),
             Checkpoint::Passive => ("PRAGMA main.wal_checkpoint(PASSIVE)", Duration::ZERO),
             Checkpoint::Restart => ("PRAGMA main.wal_checkpoint(RESTART)", PATIENCE),
         };
-        let length = self.database.waiting(patience, |connection| {
+        let length = self.waiting(patience, |connection| {
             connection.prepare_cached(sql)?.query_row([], |row| {
                 // -1 where another connection is at it, and where there is no log any more.
                 let [frames, moved] = [row.get::<_, i64>(1)?, row.get::<_, i64>(2)?];
@@ -135,11 +172,6 @@ impl<'a> Log<'a> {
             })
         })?;
         Ok(length)
-    }
-
-    fn move_at(&self, frames: i64) -> Result<()> {
-        let connection = &self.database.connection;
-        Ok(connection.pragma_update(None, "wal_autocheckpoint", frames)?)
     }
 }
 

@@ -41,7 +41,8 @@ impl Error {
             Self::Malformed(_)
             | Self::BadRollout { .. }
             | Self::NotAType(..)
-            | Self::NotAnExpression { .. } => Code::MalformedRequest,
+            | Self::NotAnExpression { .. }
+            | Self::NotAnIndex { .. } => Code::MalformedRequest,
             Self::NotAFile(_)
             | Self::NotADatabase
             | Self::Damaged(_)
@@ -54,10 +55,14 @@ impl Error {
             Self::NoSuchFile(_)
             | Self::NoSuchTable { .. }
             | Self::NoSuchColumn { .. }
+            | Self::NoSuchIndex { .. }
             | Self::NoTableHas(_)
             | Self::NoSuchInstance(_) => Code::DoesNotExist,
-            Self::FileExists(_) | Self::ColumnExists { .. } => Code::AlreadyExists,
+            Self::FileExists(_) | Self::ColumnExists { .. } | Self::NameTaken { .. } => {
+                Code::AlreadyExists
+            }
             Self::ChangeOpen { .. }
+            | Self::IndexOpen { .. }
             | Self::ForgetOpen(_)
             | Self::NoLedger
             | Self::NothingToMigrate { .. }
@@ -75,6 +80,7 @@ impl Error {
             | Self::WouldBreak { .. }
             | Self::Disagreement { .. }
             | Self::Duplicates { .. }
+            | Self::IndexDiffers { .. }
             | Self::OutOfStep { .. }
             | Self::NothingToVerify(_)
             | Self::WouldLose { .. }

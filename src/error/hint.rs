@@ -32,11 +32,20 @@ impl Error {
             | Self::NoSuchColumn {
                 nearest: Some(near),
                 ..
+            }
+            | Self::NoSuchIndex {
+                nearest: Some(near),
+                ..
             } => {
                 return Some(format!("did you mean `{}`?", near.as_str()));
             }
             Self::NotAnOrdinaryTable { .. } => "name the table that holds the rows",
             Self::ColumnExists { .. } => "name a column that is not there yet",
+            Self::NameTaken { .. } => "name the index otherwise (--name)",
+            Self::NotAnIndex { .. } => {
+                "expressions and conditions may use the columns of the table and SQLite's own functions that always give \
+                 the same; a word in single quotes is a text, one in double quotes a column"
+            }
             Self::NotAType(..) => {
                 "a type is its name alone, as in TEXT or VARCHAR(20): no constraint, no default"
             }
@@ -47,6 +56,9 @@ impl Error {
                 "functions and collations that an application defines are not known here"
             }
             Self::ChangeOpen { .. } => "finish it with contract, or undo it with abort, first",
+            Self::IndexOpen { .. } => {
+                "finish it with the same add-index, or call it off with abort, first"
+            }
             Self::ForgetOpen(_) => "contract or abort it first",
             Self::NothingToMigrate { .. } => {
                 "expand first (--expand does both), or name the old column and the table as expand did"
@@ -91,6 +103,9 @@ impl Error {
                 "mend the rows, or let one side win: winner `old` or `new` (--winner)"
             }
             Self::Duplicates { .. } => "mend the rows first, or do without UNIQUE",
+            Self::IndexDiffers { .. } => {
+                "`REINDEX` in sqlite3 makes it anew, and nobody else can write meanwhile; or drop it and add it again"
+            }
             Self::OutOfStep { .. } => {
                 "`changeover verify --repair` puts them back and looks at every row; or let one side win (--winner)"
             }
@@ -110,6 +125,7 @@ impl Error {
             Self::Stopped => "what was done is kept: run the same again to go on",
             Self::NoSuchTable { nearest: None, .. }
             | Self::NoSuchColumn { nearest: None, .. }
+            | Self::NoSuchIndex { nearest: None, .. }
             | Self::NoTableHas(_)
             | Self::NotAFile(_)
             | Self::Malformed(_)

@@ -128,6 +128,30 @@ pub enum Error {
         reason: String,
     },
 
+    /// Something in the file bears the name that an index is to get.
+    #[error("there is {kind} `{}` already", .name.as_str())]
+    NameTaken {
+        /// The name.
+        name: Name,
+        /// What it is: "an index", "a table" …
+        kind: &'static str,
+    },
+    /// No index of that name.
+    #[error("no index `{}`", .index.as_str())]
+    NoSuchIndex {
+        /// The name asked for.
+        index: Name,
+        /// The name in the file that is most like it.
+        nearest: Option<Name>,
+    },
+    /// SQLite makes no such index.
+    #[error("`{sql}` makes no index: {reason}")]
+    NotAnIndex {
+        /// What it would be.
+        sql: String,
+        /// What SQLite says.
+        reason: String,
+    },
     /// The expression cannot stand in a trigger.
     #[error("`{expression}` cannot be used to keep the columns in step: {reason}")]
     NotAnExpression {
@@ -147,6 +171,14 @@ pub enum Error {
         new: Name,
         /// How far it has come.
         state: State,
+    },
+    /// An index of the table is being built.
+    #[error("table `{}` is being given an index: `{}`", .table.as_str(), .index.as_str())]
+    IndexOpen {
+        /// The table.
+        table: Name,
+        /// The index.
+        index: Name,
     },
     /// The ledger has changes that still wait for a phase.
     #[error("the file has an open change on table `{}`", .0.as_str())]
@@ -305,6 +337,16 @@ pub enum Error {
         count: u64,
         /// The keys of the first of them.
         examples: Vec<String>,
+    },
+    /// An index does not hold what its table does.
+    #[error("index `{}` does not hold what table `{}` does:\n{}", .index.as_str(), .table.as_str(), bullets(.faults))]
+    IndexDiffers {
+        /// The table.
+        table: Name,
+        /// The index.
+        index: Name,
+        /// What differs, in words.
+        faults: Vec<String>,
     },
     /// The sync triggers of a change are gone, or others than were made: rows written since may disagree.
     #[error("the triggers that keep `{}` and `{}` in step are not as they were made:\n{}", .old.as_str(), .new.as_str(), bullets(.faults))]

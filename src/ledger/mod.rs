@@ -12,13 +12,16 @@ use crate::error::{Error, Result};
 use crate::name::Name;
 use crate::phase::{Phase, State};
 use crate::plan::{Position, belongs_to};
+use crate::schema::Object;
 
 pub use deployments::{Deployment, deployments, note_deployment};
+pub use indexes::AddedIndex;
 pub use instances::{heartbeat, instances, register, retire};
 pub use records::{Migrating, begun_under, forget_cursor, move_cursor, note_old_write};
 pub use runs::{Run, claim, last_old_write, new_token, pause, release, renew, resume, run};
 
 mod deployments;
+mod indexes;
 mod instances;
 mod records;
 mod runs;
@@ -32,7 +35,7 @@ const FORMAT: &str = "_changeover_ledger_format";
 
 /// The newest format that this program knows: the number of the last of its migrations. To ask refinery would
 /// compile a regular expression for each.
-const NEWEST: i64 = 5;
+const NEWEST: i64 = 6;
 
 /// All tables of the ledger, those that refer to others first.
 const TABLES: [&str; 8] = [
@@ -105,6 +108,8 @@ pub struct Entry {
     pub backward_compatible: Option<bool>,
     /// The rows that got a value; of a data migration alone.
     pub rows_migrated: Option<i64>,
+    /// The index; of add index alone.
+    pub index: Option<Object>,
     /// When, as UTC by the clock of SQLite.
     pub applied_at: String,
     /// Why it went past the gate, where it was made to; of a contract alone.
@@ -116,6 +121,8 @@ pub struct Entry {
 pub struct Ledger {
     /// The changes, the oldest first.
     pub changes: Vec<Change>,
+    /// The indexes that tables were given, the oldest first; they are numbered with the changes.
+    pub indexes: Vec<AddedIndex>,
     /// The phases that were applied, the oldest first.
     pub history: Vec<Entry>,
 }
@@ -132,9 +139,11 @@ impl Ledger {
         if found > known {
             return Err(Error::LedgerTooNew { found, known });
         }
+        let indexes = indexes::read(connection, found)?;
         Ok(Self {
             changes: read_changes(connection, found)?,
-            history: read_history(connection, found)?,
+            history: read_history(connection, found, &indexes)?,
+            indexes,
         })
     }
 
@@ -162,8 +171,8 @@ impl Ledger {
         if format(connection)?.is_none() {
             return Err(Error::NoLedger);
         }
-        if let Some(open) = self.changes.iter().find(|change| change.state.is_open()) {
-            return Err(Error::ForgetOpen(open.table.clone()));
+        if let Some((_, table)) = self.open().first() {
+            return Err(Error::ForgetOpen((*table).clone()));
         }
         Ok(TABLES
             .map(|table| Statement::new(format!("DROP TABLE {table}")))
@@ -174,6 +183,17 @@ impl Ledger {
     #[must_use]
     pub fn version(&self) -> i64 {
         self.history.last().map_or(0, |entry| entry.version)
+    }
+
+    /// The numbers and the tables of all changes that are open, and of all indexes that are being built.
+    #[must_use]
+    pub fn open(&self) -> Vec<(i64, &Name)> {
+        let changes = self.changes.iter().filter(|it| it.state.is_open());
+        let indexes = self.indexes.iter().filter(|it| it.state.is_open());
+        let changes = changes.map(|it| (it.id, &it.table));
+        changes
+            .chain(indexes.map(|it| (it.id, &it.index.table)))
+            .collect()
     }
 
     /// The open change of the table.
@@ -191,17 +211,19 @@ impl Ledger {
         })
     }
 
-    /// The record of a phase of the change.
+    /// The record of a phase of the change of that number.
     #[must_use]
-    pub fn entry(&self, change: &Change, phase: Phase) -> Option<&Entry> {
+    pub fn entry(&self, change: i64, phase: Phase) -> Option<&Entry> {
         let mut entries = self.history.iter();
-        entries.find(|entry| entry.change == change.id && entry.phase == phase)
+        entries.find(|entry| entry.change == change && entry.phase == phase)
     }
 
     /// The number that the next change gets.
     #[must_use]
     pub fn next_change(&self) -> i64 {
-        self.changes.last().map_or(1, |change| change.id + 1)
+        let changes = self.changes.last().map_or(0, |it| it.id);
+        let indexes = self.indexes.last().map_or(0, |it| it.id);
+        changes.max(indexes) + 1
     }
 
     /// The ledger as it will be when the change has gone through the phase: for a plan of what comes behind.
@@ -217,6 +239,7 @@ impl Ledger {
             schema: None,
             backward_compatible: None,
             rows_migrated: None,
+            index: None,
             applied_at: String::new(),
             forced: None,
         });
@@ -231,9 +254,10 @@ pub fn strangers(connection: &Connection, ledger: &Ledger) -> Result<Vec<Name>> 
         Ok((row.get::<_, Name>(0)?, row.get::<_, Name>(1)?))
     })?;
     let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    let open = ledger.open();
     let known = |name: &Name, table: &Name| {
-        let mut open = ledger.changes.iter().filter(|it| it.state.is_open());
-        TABLES.contains(&table.as_str()) || open.any(|change| belongs_to(change.id, name))
+        let mut open = open.iter();
+        TABLES.contains(&table.as_str()) || open.any(|(change, _)| belongs_to(*change, name))
     };
     let strange = rows
         .into_iter()
@@ -327,9 +351,14 @@ fn read_changes(connection: &Connection, format: i64) -> Result<Vec<Change>> {
         "text_synced, up, down, write_both"
     };
     let forced = if format < 4 { "NULL" } else { "forced" };
+    let columns_alone = if format < indexes::FORMAT {
+        ""
+    } else {
+        "WHERE index_name IS NULL"
+    };
     let mut statement = connection.prepare_cached(&format!(
         "SELECT id, table_name, old_column, new_column, asked_type, state, text_before, text_after, rows_migrated, \
-         {of_sync}, {forced} FROM _changeover_changes ORDER BY id"
+         {of_sync}, {forced} FROM _changeover_changes {columns_alone} ORDER BY id"
     ))?;
     let changes = statement.query_map([], |row| {
         let (up, down): (Option<String>, Option<String>) = (row.get(10)?, row.get(11)?);
@@ -353,7 +382,11 @@ fn read_changes(connection: &Connection, format: i64) -> Result<Vec<Change>> {
     Ok(changes.collect::<rusqlite::Result<_>>()?)
 }
 
-fn read_history(connection: &Connection, format: i64) -> Result<Vec<Entry>> {
+fn read_history(
+    connection: &Connection,
+    format: i64,
+    indexes: &[AddedIndex],
+) -> Result<Vec<Entry>> {
     let forced = if format < 4 {
         "NULL"
     } else {
@@ -363,11 +396,18 @@ fn read_history(connection: &Connection, format: i64) -> Result<Vec<Entry>> {
         "SELECT version, change_id, phase, name, table_schema, backward_compatible, rows_migrated, applied_at, {forced} \
          FROM _changeover_history ORDER BY version",
     ))?;
+    let index = |change, phase| {
+        let mut indexes = indexes.iter();
+        let index = indexes.find(|it| it.id == change && phase == Phase::AddIndex);
+        index.map(|it| it.index.clone())
+    };
     let entries = statement.query_map([], |row| {
+        let (change, phase) = (row.get(1)?, row.get(2)?);
         Ok(Entry {
             version: row.get(0)?,
-            change: row.get(1)?,
-            phase: row.get(2)?,
+            change,
+            phase,
+            index: index(change, phase),
             name: row.get(3)?,
             schema: row.get(4)?,
             backward_compatible: row.get(5)?,

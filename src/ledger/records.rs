@@ -59,7 +59,7 @@ impl Ledger {
             ],
         );
         let name = format!("add_{}_column", change.new.as_str());
-        let mut entry = self.new_entry(change, Phase::Expand, &name);
+        let mut entry = self.new_entry(change.id, Phase::Expand, &name);
         entry.push(("table_schema", text(schema)));
         entry.push(("backward_compatible", backward_compatible.into()));
         vec![
@@ -116,7 +116,7 @@ impl Ledger {
             "UPDATE _changeover_changes SET rows_migrated = rows_migrated + changes() WHERE id = ?1",
             [id.clone()],
         );
-        let entry = insert_entry(self.new_entry(change, Phase::MigrateData, &name));
+        let entry = insert_entry(self.new_entry(change.id, Phase::MigrateData, &name));
         let total = Statement::with(
             "UPDATE _changeover_history SET rows_migrated = \
              (SELECT rows_migrated FROM _changeover_changes WHERE id = change_id) WHERE version = ?1",
@@ -157,7 +157,7 @@ impl Ledger {
         let mut steps = vec![
             forget_cursor(change.id),
             set_state(change, state),
-            begun_under(change),
+            begun_under(change.id),
         ];
         steps.extend(forced(change, phase));
         steps
@@ -176,7 +176,7 @@ impl Ledger {
                 format!("abort_{}_column", change.new.as_str()),
             ),
         };
-        let mut entry = self.new_entry(change, phase, &name);
+        let mut entry = self.new_entry(change.id, phase, &name);
         entry.push(("table_schema", Value::Text(schema.to_owned())));
         let mut steps = vec![forget_cursor(change.id), set_state(change, state)];
         steps.extend(forced(change, phase));
@@ -184,10 +184,15 @@ impl Ledger {
         steps
     }
 
-    fn new_entry(&self, change: &Change, phase: Phase, name: &str) -> Vec<(&'static str, Value)> {
+    pub(super) fn new_entry(
+        &self,
+        change: i64,
+        phase: Phase,
+        name: &str,
+    ) -> Vec<(&'static str, Value)> {
         vec![
             ("version", Value::Integer(self.version() + 1)),
-            ("change_id", Value::Integer(change.id)),
+            ("change_id", Value::Integer(change)),
             ("phase", Value::Text(phase.to_string())),
             ("name", Value::Text(name.to_owned())),
         ]
@@ -221,13 +226,13 @@ pub fn forget_cursor(change: i64) -> Step {
 
 /// Records SQLite's number of the schema, at the end of the transaction that changes the schema for online work.
 #[must_use]
-pub fn begun_under(change: &Change) -> Step {
+pub fn begun_under(change: i64) -> Step {
     Step::run(
         "under this number of the schema",
         Statement::with(
             "UPDATE _changeover_changes SET rebuilt_under = (SELECT schema_version FROM pragma_schema_version) \
              WHERE id = ?1",
-            [Value::Integer(change.id)],
+            [Value::Integer(change)],
         ),
     )
 }
@@ -258,7 +263,7 @@ fn forced(change: &Change, phase: Phase) -> Option<Step> {
     ))
 }
 
-fn insert_entry(entry: Vec<(&'static str, Value)>) -> Step {
+pub(super) fn insert_entry(entry: Vec<(&'static str, Value)>) -> Step {
     let (columns, values): (Vec<_>, Vec<_>) = entry.into_iter().unzip();
     let numbers: Vec<String> = (1..=columns.len())
         .map(|number| format!("?{number}"))

@@ -11,6 +11,7 @@ use crate::changeover::{Changeover, Reply};
 use crate::error::{Error, Result};
 use crate::event::unobserved;
 use crate::json;
+use crate::request::Verify;
 
 use lines::{Line, next_line};
 use message::{Ask, Message};
@@ -61,6 +62,15 @@ fn answer(changeover: &mut Changeover, ask: Ask) -> Result<Reply> {
         Ask::Init => Reply::new("init_ok"),
         Ask::Apply(request) => Reply::applied(&changeover.apply(&request, &mut unobserved)?),
         Ask::Plan(request) => Reply::plans(&changeover.plan(&request)?),
+        Ask::Verify(Verify {
+            index: Some(index),
+            table: None,
+            repair: false,
+            winner: None,
+        }) => Reply::verified_index(&changeover.verify_index(&index, &mut unobserved)?),
+        Ask::Verify(Verify { index: Some(_), .. }) => {
+            return Err(malformed("`index` is compared alone, and not mended"));
+        }
         Ask::Verify(asked) => Reply::verified(&changeover.verify(&asked, &mut unobserved)?),
         Ask::Pause(asked) => Reply::tables("pause_ok", &changeover.pause(&asked)?),
         Ask::Resume(asked) => Reply::tables("resume_ok", &changeover.resume(&asked)?),

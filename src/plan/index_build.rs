@@ -184,7 +184,7 @@ impl Side<'_> {
     /// The entries of all rows, as they are read and then as the index orders them, in its b-tree.
     fn fill(&self, delta: &Delta) -> Vec<Stage> {
         let imposter = Imposter {
-            table: self.holder(),
+            of: self.holder(),
             text: self.entries.table_text(&self.name("imposter")),
         };
         let scratch = |purpose: &str, steps| {
@@ -206,6 +206,7 @@ impl Side<'_> {
             scratch("sort it", self.sort()),
         ];
         if self.entries.is_unique {
+            stages.push(Stage::Sweep(self.really_twice()));
             stages.push(self.note_twice(delta));
         }
         stages.push(Stage::Imposter(imposter));
@@ -286,11 +287,16 @@ impl Side<'_> {
     /// No two rows share a key, among those that did when they were looked at.
     fn no_row_is_doubtful(&self) -> Step {
         let (keys, known) = (self.keys(), self.name("known"));
+        let live = self.copying().live;
+        let shown = keys.iter().zip(live.key_names());
+        let shown: Vec<String> = shown
+            .map(|(key, name)| format!("{key} AS {name}"))
+            .collect();
         Step::expecting(
             "no two rows share a key of the index",
             Statement::new(format!(
-                "SELECT {} FROM {} AS doubtful JOIN {known} AS known USING ({}) WHERE {}",
-                keys.join(", "),
+                "SELECT DISTINCT {} FROM {} AS doubtful JOIN {known} AS known USING ({}) WHERE {}",
+                shown.join(", "),
                 self.name("doubtful"),
                 keys.join(", "),
                 self.is_shared("known")
@@ -395,7 +401,8 @@ impl Side<'_> {
         let same = self.terms().map(|(at, collation)| {
             format!("one.entry_{at} COLLATE {collation} = other.entry_{at}")
         });
-        let keys = self.keys().into_iter().map(|key| format!("other.{key}"));
+        let keys = self.keys().into_iter();
+        let keys = keys.map(|key| format!("other.{key}, one.{key} AS with_{key}"));
         let find = format!(
             "CREATE TEMP TABLE {twice} AS SELECT other.place, {} FROM {ordered} AS one \
              JOIN {ordered} AS other ON other.place = one.place + 1 WHERE {}",
@@ -407,6 +414,57 @@ impl Side<'_> {
             Step::run("rows that seem to share a key", Statement::new(find)),
             Step::run("are looked at again, in the end", Statement::new(remove)),
         ]
+    }
+
+    /// Looks whether they share their keys with those before them in the table too, where both are read at one moment: then the
+    /// index cannot be made, and there may be very many of them.
+    fn really_twice(&self) -> Sweep {
+        let twice = self.name("twice");
+        let path = Path {
+            table: twice.clone(),
+            key: Key::Rowid {
+                name: Name::from("rowid"),
+                hidden: true,
+            },
+        };
+        let keys = self.keys();
+        let live = self.copying().live;
+        let names = live.key_names();
+        let shown = keys.iter().zip(&names);
+        let shown: Vec<String> = shown
+            .map(|(key, name)| format!("twice.{key} AS {name}"))
+            .collect();
+        let row_of = |what: &str| -> String {
+            let columns = live.compared().into_iter().zip(&keys);
+            let found = columns.map(|(column, key)| format!("{column} = twice.{what}{key}"));
+            let conditions: Vec<String> = found.chain(self.entries.condition.clone()).collect();
+            conditions.join(" AND ")
+        };
+        let table = &self.table.name;
+        let same = self.entries.fields.iter().filter(|it| it.is_term);
+        let same: Vec<String> = same
+            .map(|field| {
+                let read = |what| {
+                    format!(
+                        "(SELECT {} FROM {table} WHERE {})",
+                        field.value,
+                        row_of(what)
+                    )
+                };
+                let (one, other) = (read("with_"), read(""));
+                format!("{one} COLLATE {} = {other}", field.collation)
+            })
+            .collect();
+        Sweep {
+            purpose: "look whether they do in the table".to_owned(),
+            path,
+            head: format!("SELECT {} FROM (SELECT * FROM {twice}", shown.join(", ")),
+            condition: "TRUE".to_owned(),
+            tail: format!(") AS twice WHERE {}", same.join(" AND ")),
+            expect: Expect::Distinct {
+                index: self.entries.index.name.clone(),
+            },
+        }
     }
 
     /// Has those rows be brought up to date like all that are written meanwhile.

@@ -4,6 +4,7 @@
 //! the ledger come in as values, so that every transaction carries its own record.
 
 mod abort;
+mod add_index;
 mod agreement;
 mod backfill;
 mod contract;
@@ -11,6 +12,7 @@ mod copying;
 mod delta;
 mod expand;
 mod index_build;
+mod index_look;
 mod indexes;
 mod migrate_data;
 mod online;
@@ -32,11 +34,13 @@ use crate::schema::{Schema, Table};
 use copying::Copying;
 
 pub use abort::{Undoing, abort, record_gone};
+pub use add_index::{NewIndex, add_index, call_off_index};
 pub use agreement::{Agreement, Mapping};
 pub use contract::{Contracting, contract, target};
 pub use delta::{Delta, Entry};
 pub use expand::expand;
 pub use index_build::{Building, IndexBuild};
+pub use index_look::{IndexLook, index_look};
 pub use migrate_data::{Migration, Records, migrate_data};
 pub use online::{Cutover, Leftovers, Online, Way};
 pub use ours::{belongs_to, delta_name, holds_entries, index_name, shadow_name};

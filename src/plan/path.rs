@@ -118,11 +118,11 @@ impl Path {
 
     /// A query for the keys, before its WHERE.
     pub(super) fn select_keys(&self) -> String {
-        format!("SELECT {} FROM {}", self.key_columns(), self.table)
+        format!("SELECT {} FROM {}", self.key_list(), self.table)
     }
 
     /// What tells a row from the others, as the columns of a query.
-    fn key_columns(&self) -> String {
+    pub(super) fn key_list(&self) -> String {
         match &self.key {
             Key::Rowid { name, .. } => name.to_string(),
             Key::Columns(columns) => join(columns, |column| column.name.to_string()),

@@ -21,11 +21,12 @@ use crate::name::Name;
 
 pub use compare::differences;
 pub use found::FoundTable;
+pub use nearest::nearest;
 pub use rehearsal::{
     Addition, Entries, Field, NewApps, Pair, Promise, Rehearsed, Shadow, Synced, Target, Trial,
     TypeSource, add_column, alterations_since, altered, check_conflicts, check_expression,
-    default_of, index_twins, remove_new, rename_old, replace_old, synced, text_under, text_without,
-    typed,
+    default_of, expect_columns, index_twins, remove_new, rename_old, replace_old, synced,
+    text_under, text_without, typed, wanted_index, with_index,
 };
 pub use table::{Column, Key, KeyColumn, Table};
 pub use unique::Unique;

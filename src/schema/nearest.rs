@@ -3,7 +3,7 @@
 use crate::name::Name;
 
 /// The name that differs least from the one asked for, if any is near.
-pub(super) fn nearest(asked: &Name, names: &[Name]) -> Option<Name> {
+pub fn nearest(asked: &Name, names: &[Name]) -> Option<Name> {
     let near = asked.as_str().chars().count() / 3 + 1;
     names
         .iter()

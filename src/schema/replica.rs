@@ -150,6 +150,18 @@ impl Replica {
         Ok(self.connection.execute_batch(sql)?)
     }
 
+    /// The same, where a word in double quotes is a name and nothing else.
+    pub(super) fn execute_strictly(&self, sql: &str) -> Result<()> {
+        let quotes = |are_strings| {
+            let option = DbConfig::SQLITE_DBCONFIG_DQS_DDL;
+            self.connection.set_db_config(option, are_strings)
+        };
+        quotes(false)?;
+        let outcome = self.execute(sql);
+        quotes(true)?;
+        outcome
+    }
+
     /// Runs the INSERT of a row and takes it back.
     pub(super) fn try_out(&self, insert: &Statement) -> Result<Outcome> {
         let run = |sql: &str| self.connection.prepare_cached(sql)?.execute([]);

@@ -304,6 +304,17 @@ impl Table {
         listed.chain(alias.map(|_| column.to_string())).collect()
     }
 
+    /// What has a query read the rows themselves, and no index of them, behind the name of the table.
+    #[must_use]
+    pub fn by_its_key(&self) -> String {
+        let mut indexes = self.indexes.iter();
+        match indexes.find(|index| self.without_rowid && index.origin == "pk") {
+            // NOT INDEXED keeps SQLite from no index of such a table.
+            Some(key) => format!("INDEXED BY {}", key.name),
+            None => "NOT INDEXED".to_owned(),
+        }
+    }
+
     /// Whether the index of that name is unique.
     pub(super) fn is_unique(&self, index: &Name) -> bool {
         let mut indexes = self.indexes.iter();

@@ -221,6 +221,7 @@ fn rows_that_fell_out_of_step_without_our_triggers_are_told() {
         table: None,
         repair: true,
         winner: Some(Winner::Old),
+        index: None,
     };
     let mut changeover = Changeover::open(&twins.file.path(), Options::default()).unwrap();
     let verified = changeover.verify(&repair, &mut unobserved).unwrap();

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use changeover::changeover::{Changeover, Options, Rebuilds, Runner};
 use changeover::event::{self, Event, Observer};
-use changeover::request::{Abort, Contract, Expand, MigrateData, Request};
+use changeover::request::{Abort, AddIndex, Contract, Expand, MigrateData, Request, Term};
 use changeover::{Phase, Result};
 
 pub(crate) use changeover::Error;
@@ -204,6 +204,13 @@ impl Change<'_> {
             Phase::Contract => Request::Contract(Contract {
                 quiet_for: Duration::ZERO,
                 ..Contract::of(table, self.old)
+            }),
+            Phase::AddIndex => Request::AddIndex(AddIndex {
+                table,
+                columns: vec![Term::Plain(self.old.into())],
+                name: None,
+                unique: false,
+                condition: None,
             }),
             Phase::Abort => Request::Abort(Abort {
                 table,

@@ -51,13 +51,17 @@ impl Entries {
                 None => format!("({})", words.get(at).map_or("NULL", String::as_str)),
             })
             .collect();
-        // A whole number in a column of real ones stands in an index as an integer, as NUMERIC makes it.
-        let declared = stored_types(&replica, table, &values)?.into_iter();
-        let stored_types = declared.map(|it| if it == "REAL" { "NUMERIC" } else { "" });
-        let fields = stored.into_iter().zip(values).zip(stored_types);
-        let fields = fields.map(|((field, value), stored_type)| Field {
+        let declared = stored_types(&replica, table, &values)?;
+        let fields = stored.into_iter().zip(values).zip(declared);
+        let fields = fields.map(|((field, value), declared)| Field {
             value,
-            stored_type,
+            // A whole number in a column of real ones stands in an index as an integer, as NUMERIC makes it. What an
+            // expression comes to stands there as it is, for it is read from there as it is.
+            stored_type: if field.column.is_some() && declared == "REAL" {
+                "NUMERIC"
+            } else {
+                ""
+            },
             collation: field.collation,
             descending: field.descending,
             is_term: field.is_term,
@@ -68,6 +72,39 @@ impl Entries {
             condition: condition.map(|it| format!("({it})")),
             fields: fields.collect(),
         })
+    }
+
+    /// A query for what the index holds of each row.
+    #[must_use]
+    pub fn query(&self) -> String {
+        let values = self.fields.iter();
+        let values = values.map(|it| format!("{} COLLATE {}", it.value, it.collation));
+        let condition = self.condition.iter().map(|it| format!(" WHERE {it}"));
+        format!(
+            "SELECT {} FROM {}{}",
+            values.collect::<Vec<_>>().join(", "),
+            self.index.table,
+            condition.collect::<String>()
+        )
+    }
+
+    /// A query for the `keys` of rows that share a key of the index with one before them.
+    #[must_use]
+    pub fn shared_keys(&self, keys: &str) -> String {
+        let terms = self.fields.iter().filter(|field| field.is_term);
+        let same = terms
+            .clone()
+            .map(|it| format!("{} COLLATE {}", it.value, it.collation));
+        let same: Vec<String> = same.collect();
+        let held = terms.map(|it| format!("{} IS NOT NULL", it.value));
+        let held: Vec<String> = held.chain(self.condition.clone()).collect();
+        let table = &self.index.table;
+        format!(
+            "SELECT {keys} FROM (SELECT {keys}, row_number() OVER (PARTITION BY {}) AS _changeover_place FROM {table} WHERE {}) \
+             WHERE _changeover_place > 1",
+            same.join(", "),
+            held.join(" AND ")
+        )
     }
 
     /// The text of a table, under that name, whose b-tree is that of the index; its columns are called `entry_1`,
