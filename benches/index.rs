@@ -75,24 +75,24 @@ fn under_traffic(sizes: &Sizes, path: &Path, table: &mut Table) -> Outcome<()> {
     // From here on the log is ours too.
     Connection::open(path)?.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     eprintln!("{head}: and the index");
-    let (with, (took, holds)) = written(path, || {
+    let (with, (took, told)) = written(path, || {
         let started = Instant::now();
-        let holds = added(&mut changeover)?;
-        Ok((started.elapsed(), holds))
+        let told = added(&mut changeover)?;
+        Ok((started.elapsed(), told))
     })?;
     for (with, without) in with.iter().zip(&without) {
         let ranked = [with, without].map(|it| Ranked::of(&it.writes));
         let head = format!("{head}, {}", with.writer.what);
         compare(table, &head, &ranked, [&with.errors, &without.errors]);
     }
-    let holds = holds.holds;
-    table.within(format!("{head}, locks holds: p50"), holds.p50, None);
-    let p99 = format!("{head}, locks holds: p99");
+    let holds = told.holds;
+    table.within(format!("{head}, locks held: p50"), holds.p50, None);
+    let p99 = format!("{head}, locks held: p99");
     table.within(p99, holds.p99, Some(LONGEST_HOLD));
-    let max = format!("{head}, locks holds: max");
+    let max = format!("{head}, locks held: max");
     table.within(max, holds.max, Some(LONGEST));
     let cutover = format!("{head}, cutover");
-    table.within(cutover, holds.cutover, Some(LONGEST));
+    table.within(cutover, told.cutover, Some(LONGEST));
     table.within(format!("{head}, all in all"), took, None);
     table.size(
         format!("{head}, log at most"),
@@ -112,17 +112,17 @@ fn added(changeover: &mut Changeover) -> Outcome<Held> {
         unique: false,
         condition: None,
     });
-    let (mut holds, mut odd) = (Held::default(), None);
+    let (mut held, mut odd) = (Held::default(), None);
     changeover.apply(&request, &mut |event: &Event| {
         match event {
-            Event::BackfillDone { holds } => holds.holds = *holds,
-            Event::CutOver { holds: time } => holds.cutover = *time,
+            Event::BackfillDone { holds } => held.holds = *holds,
+            Event::CutOver { held: time } => held.cutover = *time,
             Event::IndexesAtOnce { why } => odd = Some(why.clone()),
             _ => {}
         }
         ControlFlow::Continue(())
     })?;
-    odd.map_or(Ok(holds), |why| Err(why.into()))
+    odd.map_or(Ok(held), |why| Err(why.into()))
 }
 
 /// Fails where SQLite finds fault with the index.
