@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-use crate::database::{Durability, ForeignKeys, Turns, schema_version};
+use crate::database::{Durability, ForeignKeys, Statement, Turns, schema_version};
 use crate::error::Result;
 use crate::event::Event;
 use crate::ledger;
@@ -14,13 +14,13 @@ use super::run::{Execution, Ran, expect_outcome, is_fresh, lease_is_held, perfor
 /// As many rows are copied in one stretch in the time that one takes which is brought up to date by itself.
 const ROWS_AN_ENTRY: u32 = 8;
 
-/// What part of the entries that a turn takes it has to be rid of at least, where as many come meanwhile.
-const SLOWEST: u32 = 4;
-
 /// How often the rows of a turn are doubled at most where applications write more than that between two turns, and how
 /// many are brought up to date in one turn.
 pub(super) const MOST_DOUBLINGS: u32 = 12;
 const MOST: u32 = 4096;
+
+/// What part of the delta a turn must take off it so that it counts as growing smaller.
+const NOTICEABLE: u64 = 64;
 
 impl Execution<'_> {
     /// Empties the delta in turns, until one turn has time for what is left and for the transaction behind it.
@@ -57,7 +57,7 @@ impl Execution<'_> {
         if let Some(outcome) = &transaction.outcome {
             self.schema = outcome.schema.clone();
         }
-        let held = turns.holds().max;
+        let held = turns.last_hold();
         drop(turns);
         self.flush()?;
         tell(self.observer, &Event::CutOver { held })?;
@@ -74,33 +74,36 @@ impl Execution<'_> {
     }
 }
 
-/// How work on the delta gets on, beside applications that go on writing.
-#[derive(Debug, Default)]
+/// How an execution keeps up with the applications that write meanwhile.
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Backlog {
-    /// How often the rows of a turn were doubled.
+    /// How many entries the last turn has left in the delta, or a little more.
+    left: u64,
+    /// How often the size of a turn is doubled until there are none.
     doublings: u32,
-    /// How many entries the last turn has left.
-    left: Option<i64>,
 }
 
 impl Backlog {
-    /// A turn has taken so many entries and left so many.
-    fn turned(&mut self, taken: u32, left: i64) {
-        let progress = self.left.map(|before| before - left);
-        let is_slow = progress.is_some_and(|it| it < i64::from(taken / SLOWEST).max(1));
+    /// How many entries to take where there is time for `most`.
+    fn most(self, most: u32) -> u32 {
+        most.saturating_mul(1 << self.doublings).min(MOST)
+    }
+
+    /// A turn has left so many. Where that is hardly less than the one before has, applications write about as much as is
+    /// brought up to date: it takes more in a turn then, however long that holds the lock, as they would never be done
+    /// otherwise.
+    fn leaves(&mut self, left: u64) {
         self.doublings = match left {
             0 => 0,
-            _ => self.doublings + u32::from(is_slow),
+            _ if left + self.left / NOTICEABLE < self.left => self.doublings,
+            _ => (self.doublings + 1).min(MOST_DOUBLINGS),
         };
-        self.left = Some(left);
+        self.left = left;
     }
 }
 
 /// Brings the rows up to date that stand in the delta, as many as there is time for in half a turn that could copy so many
 /// rows. Returns whether none are left.
-///
-/// Where applications write hardly less than that, turn for turn, it takes twice as many each time, however long that holds
-/// the lock: they would never be done otherwise.
 pub(super) fn drain(
     delta: &Delta,
     rows: u32,
@@ -108,27 +111,26 @@ pub(super) fn drain(
     upto: Option<Upto<'_>>,
     connection: &Connection,
 ) -> Result<bool> {
-    let most = most_entries(rows);
-    let most = most
-        .saturating_mul(1 << backlog.doublings.min(MOST_DOUBLINGS))
-        .min(MOST);
-    let entries = entries(delta, most + 1, connection)?;
-    let is_all = entries.len() <= most as usize;
-    let taken = &entries[..entries.len().min(most as usize)];
-    for (_, key) in taken {
-        perform_all(&delta.refresh(key, upto), connection)?;
+    let most = backlog.most(most_entries(rows));
+    let entries = entries(delta, most, connection)?;
+    for (at, (_, key)) in entries.iter().enumerate() {
+        // A statement of an application and the triggers that it fires write the same row one after the other.
+        if entries.get(at + 1).is_none_or(|(_, next)| next != key) {
+            perform_all(&delta.refresh(key, upto), connection)?;
+        }
     }
-    let mut left = 0;
-    if let Some((last, _)) = taken.last() {
-        let query = delta.last().sql;
-        let newest: i64 = connection
-            .prepare_cached(&query)?
-            .query_row([], |row| row.get(0))?;
-        left = newest - last;
-        perform_all(&[delta.forget(*last)], connection)?;
-    }
-    backlog.turned(most, left);
-    Ok(is_all)
+    let Some((last, _)) = entries.last() else {
+        backlog.leaves(0);
+        return Ok(true);
+    };
+    let Statement { sql, .. } = delta.newest();
+    let newest: i64 = connection
+        .prepare_cached(&sql)?
+        .query_row([], |row| row.get(0))?;
+    perform_all(&[delta.forget(*last)], connection)?;
+    let left = newest.abs_diff(*last);
+    backlog.leaves(left);
+    Ok(left == 0)
 }
 
 /// How many rows are left for the copy of a turn that could copy so many, and brings those of the delta up to date first.

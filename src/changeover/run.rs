@@ -146,6 +146,7 @@ pub(super) struct Execution<'a> {
     /// And the version of the latest phase.
     pub(super) version: i64,
     pub(super) lease: Option<Lease<'a>>,
+    /// What stands in the delta.
     pub(super) backlog: Backlog,
     /// How many rows a sweep has just met.
     pub(super) rows: Option<u64>,

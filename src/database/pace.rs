@@ -11,7 +11,7 @@ const LONG: Duration = Duration::from_millis(10);
 
 /// How long the lock stays free between two turns while others write. Without a gap a waiting writer, who looks
 /// after 1, 2, 5, 10, 15 … ms, would miss the moment in which it is free again and again.
-const GAP: Duration = Duration::from_millis(10);
+const GAP: Duration = Duration::from_millis(5);
 
 /// How long the lock is free at a stretch from time to time even while nobody else seems to write. Who has just
 /// begun to wait cannot be seen; in the first 128 ms he looks at least this often, so that he gets his turn.

@@ -18,7 +18,7 @@ use super::{Database, Durability, ForeignKeys};
 const LOOK_AT_LOG: Duration = Duration::from_millis(50);
 
 /// Takes turns with whoever else writes to the file: holds the write lock for about a millisecond, and leaves it free for
-/// ten; while nobody else writes, it works at full speed.
+/// five; while nobody else writes, it works at full speed.
 ///
 /// The turns are what is durable: each is committed before the next begins, and in a file with a write-ahead log a
 /// power cut may take back the last of them.
@@ -29,6 +29,7 @@ pub struct Turns<'a> {
     /// The rows that were last said to fit into a turn.
     rows: u32,
     holds: Histogram,
+    last_hold: Duration,
     waited: Duration,
     /// SQLite's count of what others have committed, and when we last looked at it.
     others: i64,
@@ -54,6 +55,7 @@ impl<'a> Turns<'a> {
             pace: Pace::new(most_rows, quiet),
             rows: 1,
             holds: Histogram::new(),
+            last_hold: Duration::ZERO,
             waited: Duration::ZERO,
             others,
             looked: now,
@@ -103,10 +105,17 @@ impl<'a> Turns<'a> {
         let held = locked.elapsed();
         self.free_since = Some(locked + held);
         self.holds.add(held);
+        self.last_hold = held;
         // A commit without a write-ahead log waits for the disk, however few the rows.
         let spent = if self.log.is_some() { held } else { worked };
         self.pace.took(self.rows, spent, held);
         outcome
+    }
+
+    /// How long the last turn held the lock.
+    #[must_use]
+    pub fn last_hold(&self) -> Duration {
+        self.last_hold
     }
 
     /// How long the lock was held so far, and waited for.

@@ -96,10 +96,10 @@ impl Delta {
         )
     }
 
-    /// The number of the last entry.
+    /// The number of the newest entry.
     #[must_use]
-    pub fn last(&self) -> Statement {
-        Statement::new(format!("SELECT coalesce(max(seq), 0) FROM {}", self.table))
+    pub fn newest(&self) -> Statement {
+        Statement::new(format!("SELECT max(seq) FROM {}", self.table))
     }
 
     /// Whether the copies count for nothing once the number of the schema has changed. VACUUM changes it: it gives rows other

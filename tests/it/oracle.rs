@@ -172,6 +172,7 @@ fn leftovers(original: &File, changed: &File) -> Vec<String> {
         "_changeover_old_writes",
         "_changeover_runs",
         "_changeover_instances",
+        "_changeover_deployments",
     ];
     let added: Vec<String> = ours(changed)
         .into_iter()
