@@ -18,7 +18,9 @@ pub enum Request {
     MigrateData(MigrateData),
     /// Remove the old column.
     Contract(Contract),
-    /// Undo.
+    /// Bring back an old column that is held.
+    Undo(Undo),
+    /// Undo all of the change.
     Abort(Abort),
 }
 
@@ -29,7 +31,9 @@ impl Request {
         match self {
             Self::Expand(_) => Phase::Expand,
             Self::MigrateData(_) => Phase::MigrateData,
+            Self::Contract(Contract { hold: Some(_), .. }) => Phase::Hold,
             Self::Contract(_) => Phase::Contract,
+            Self::Undo(_) => Phase::Undo,
             Self::Abort(_) => Phase::Abort,
         }
     }
@@ -113,6 +117,12 @@ pub struct Contract {
     /// Why.
     #[serde(default)]
     pub reason: Option<Label>,
+    /// For how long the old column can be read still, computed from the new one; seconds in a message.
+    #[serde(default)]
+    pub hold: Option<Hold>,
+    /// Whether the old column goes although it is held for longer.
+    #[serde(default)]
+    pub now: bool,
 }
 
 impl Contract {
@@ -128,7 +138,41 @@ impl Contract {
             wait: Duration::ZERO,
             force: false,
             reason: None,
+            hold: None,
+            now: false,
         }
+    }
+}
+
+/// For how long an old column is held at least: a second to a year.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Hold(Duration);
+
+impl Hold {
+    /// The time.
+    #[must_use]
+    pub fn time(self) -> Duration {
+        self.0
+    }
+}
+
+impl TryFrom<Duration> for Hold {
+    type Error = &'static str;
+
+    fn try_from(time: Duration) -> Result<Self, Self::Error> {
+        if (Duration::from_secs(1)..=Duration::from_hours(366 * 24)).contains(&time) {
+            Ok(Self(time))
+        } else {
+            Err("a column is held for a second at least, and for a year at most")
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Hold {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        seconds(deserializer)?
+            .try_into()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -146,6 +190,14 @@ pub(crate) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dura
         .map_err(|_| D::Error::custom("a time is a number of seconds"))?;
     Duration::try_from_secs_f64(seconds)
         .map_err(|_| D::Error::custom(format!("`{seconds}` is no time in seconds")))
+}
+
+/// Bring back the old column of a table that a contract holds, with all its values.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Undo {
+    /// The table.
+    pub table: Name,
 }
 
 /// Undo the open change of a table.

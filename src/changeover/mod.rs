@@ -6,6 +6,7 @@ mod cutover;
 mod deployments;
 mod expand;
 mod gate;
+mod hold;
 mod indexes;
 mod instances;
 mod lease;
@@ -17,6 +18,7 @@ mod rows;
 mod run;
 mod standing;
 mod status;
+mod undo;
 mod verify;
 mod who;
 
@@ -140,7 +142,7 @@ impl Changeover {
             self.clean(observer)?;
         }
         let entry = self.settle(|view| view.ask(request), observer)?;
-        if matches!(request, Request::Contract(_) | Request::Abort(_)) {
+        if !matches!(request, Request::Expand(_) | Request::MigrateData(_)) {
             self.clean(observer)?;
         }
         Ok(entry)
@@ -208,6 +210,7 @@ impl View<'_> {
             Request::Expand(asked) => self.expand(asked),
             Request::MigrateData(asked) => self.migrate_data(asked),
             Request::Contract(asked) => self.contract(asked),
+            Request::Undo(asked) => self.undo(asked),
             Request::Abort(asked) => self.abort(asked),
         }
     }
@@ -298,6 +301,8 @@ impl View<'_> {
             | State::Migrating
             | State::Migrated
             | State::Contracting
+            | State::Held
+            | State::Undoing
             | State::Aborting => has_new && (has_old || change.old.is_none()),
         }
     }

@@ -12,8 +12,8 @@ use crate::instance::{Label, Lease};
 use crate::name::Name;
 use crate::process;
 use crate::request::{
-    Abort, Contract, Expand, MigrateData, OfInstance, RegisterInstance, Request, Rest, Verify,
-    Winner,
+    Abort, Contract, Expand, Hold, MigrateData, OfInstance, RegisterInstance, Request, Rest, Undo,
+    Verify, Winner,
 };
 use crate::sample;
 
@@ -151,6 +151,8 @@ pub enum PhaseCommand {
     MigrateData(MigrateDataArgs),
     /// Remove the old column: the new one takes its place
     Contract(ContractArgs),
+    /// Bring back the old column that a contract with --hold has left behind, with all its values
+    Undo(UndoArgs),
     /// Undo a change that is not contracted yet
     Abort(AbortArgs),
 }
@@ -231,6 +233,23 @@ pub struct ContractArgs {
     /// The reason to go past the gate
     #[arg(long, value_name = "TEXT", requires = "force")]
     reason: Option<Label>,
+    /// Leave the old column behind for so long at least, to be read and not written: 90s, 5m or 2h; undo brings it back,
+    /// and contract removes it when that time is over
+    #[arg(long, value_name = "DURATION", value_parser = hold, conflicts_with = "now")]
+    hold: Option<Hold>,
+    /// Remove the old column although it is held for longer
+    #[arg(long)]
+    now: bool,
+    /// Print what would run, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// The table.
+#[derive(Args, Debug)]
+pub struct UndoArgs {
+    /// The table
+    table: Name,
     /// Print what would run, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -367,6 +386,7 @@ impl PhaseCommand {
             Self::Expand(args) => args.dry_run,
             Self::MigrateData(args) => args.dry_run,
             Self::Contract(args) => args.dry_run,
+            Self::Undo(args) => args.dry_run,
             Self::Abort(args) => args.dry_run,
         }
     }
@@ -401,7 +421,10 @@ impl PhaseCommand {
                 wait: args.wait,
                 force: args.force,
                 reason: args.reason,
+                hold: args.hold,
+                now: args.now,
             }),
+            Self::Undo(args) => Request::Undo(Undo { table: args.table }),
             Self::Abort(args) => Request::Abort(Abort {
                 table: args.table,
                 winner: args.winner,
@@ -463,6 +486,10 @@ fn duration(text: &str) -> Result<Duration, String> {
         _ => 1.0,
     };
     Duration::try_from_secs_f64(number * seconds).map_err(|error| error.to_string())
+}
+
+fn hold(text: &str) -> Result<Hold, String> {
+    Ok(duration(text)?.try_into()?)
 }
 
 fn lease(text: &str) -> Result<Lease, String> {

@@ -5,9 +5,10 @@ use std::path::Path;
 use crate::changeover::ChangeStatus;
 use crate::event::Holds;
 use crate::ledger::Run;
+use crate::phase::State;
 use crate::time::rounded;
 
-use super::status::command;
+use super::status::{command, undo};
 
 /// What there is to say of the work on the change, a line each.
 pub(super) fn lines(change: &ChangeStatus, db: &Path) -> Vec<String> {
@@ -20,6 +21,13 @@ pub(super) fn lines(change: &ChangeStatus, db: &Path) -> Vec<String> {
             let resume = command(db, &["resume"], &[change.table.as_str()]);
             lines.push(format!("paused, to go on: {resume}"));
         }
+    }
+    if change.state == State::Held {
+        let left = match change.hold_left {
+            Some(left) => format!("held for {} more", rounded(left)),
+            None => "the hold has ended".to_owned(),
+        };
+        lines.push(format!("{left}, to bring it back: {}", undo(change, db)));
     }
     lines.extend(
         change

@@ -14,11 +14,13 @@ use crate::phase::{Phase, State};
 use crate::plan::{Position, belongs_to};
 
 pub use deployments::{Deployment, deployments, note_deployment};
+pub use holds::{Held, Rewritten, hold_left, rewritten};
 pub use instances::{heartbeat, instances, register, retire};
 pub use records::{Migrating, begun_under, forget_cursor, move_cursor, note_old_write};
 pub use runs::{Run, claim, last_old_write, new_token, pause, release, renew, resume, run};
 
 mod deployments;
+mod holds;
 mod instances;
 mod records;
 mod runs;
@@ -32,10 +34,11 @@ const FORMAT: &str = "_changeover_ledger_format";
 
 /// The newest format that this program knows: the number of the last of its migrations. To ask refinery would
 /// compile a regular expression for each.
-const NEWEST: i64 = 5;
+const NEWEST: i64 = 6;
 
 /// All tables of the ledger, those that refer to others first.
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 9] = [
+    "_changeover_texts",
     "_changeover_deployments",
     "_changeover_instances",
     "_changeover_runs",
@@ -69,6 +72,8 @@ pub struct Change {
     pub text_after: String,
     /// The text of the table while both columns are written; none before that.
     pub text_synced: Option<String>,
+    /// The text of the table while the old column is held; none otherwise.
+    pub text_held: Option<String>,
     /// How new values come from old ones and old from new, where they do not stay as they are.
     pub expressions: Option<Expressions>,
     /// Whether new applications have to write both columns.
@@ -191,10 +196,10 @@ impl Ledger {
         })
     }
 
-    /// The record of a phase of the change.
+    /// The latest record of a phase of the change: what was undone may be done again.
     #[must_use]
     pub fn entry(&self, change: &Change, phase: Phase) -> Option<&Entry> {
-        let mut entries = self.history.iter();
+        let mut entries = self.history.iter().rev();
         entries.find(|entry| entry.change == change.id && entry.phase == phase)
     }
 
@@ -327,9 +332,10 @@ fn read_changes(connection: &Connection, format: i64) -> Result<Vec<Change>> {
         "text_synced, up, down, write_both"
     };
     let forced = if format < 4 { "NULL" } else { "forced" };
+    let text_held = if format < 6 { "NULL" } else { "text_held" };
     let mut statement = connection.prepare_cached(&format!(
         "SELECT id, table_name, old_column, new_column, asked_type, state, text_before, text_after, rows_migrated, \
-         {of_sync}, {forced} FROM _changeover_changes ORDER BY id"
+         {of_sync}, {forced}, {text_held} FROM _changeover_changes ORDER BY id"
     ))?;
     let changes = statement.query_map([], |row| {
         let (up, down): (Option<String>, Option<String>) = (row.get(10)?, row.get(11)?);
@@ -348,6 +354,7 @@ fn read_changes(connection: &Connection, format: i64) -> Result<Vec<Change>> {
             expressions: up.zip(down).map(|(up, down)| Expressions { up, down }),
             write_both: row.get(12)?,
             forced: row.get(13)?,
+            text_held: row.get(14)?,
         })
     })?;
     Ok(changes.collect::<rusqlite::Result<_>>()?)
@@ -357,7 +364,7 @@ fn read_history(connection: &Connection, format: i64) -> Result<Vec<Entry>> {
     let forced = if format < 4 {
         "NULL"
     } else {
-        "(SELECT forced FROM _changeover_changes WHERE id = change_id AND phase = 'contract')"
+        "(SELECT forced FROM _changeover_changes WHERE id = change_id AND phase IN ('hold', 'contract'))"
     };
     let mut statement = connection.prepare_cached(&format!(
         "SELECT version, change_id, phase, name, table_schema, backward_compatible, rows_migrated, applied_at, {forced} \

@@ -86,6 +86,7 @@ fn ask(mut body: Map<String, Value>) -> Result<Ask> {
         "init" => Ok(Ask::Init),
         "migrate" => Ok(Ask::Apply(request(body)?)),
         "plan" => Ok(Ask::Plan(request(body)?)),
+        "undo" => Ok(Ask::Apply(Request::Undo(fields(&body)?))),
         "abort" => Ok(Ask::Apply(Request::Abort(fields(&body)?))),
         "verify" => fields(&body).map(Ask::Verify),
         "pause" => fields(&body).map(Ask::Pause),
@@ -97,7 +98,7 @@ fn ask(mut body: Map<String, Value>) -> Result<Ask> {
         "status" => nothing_more(&body).map(|()| Ask::Status),
         "history" => nothing_more(&body).map(|()| Ask::History),
         other => Err(Error::NotSupported(format!(
-            "no message is of type `{other}`: there are init, migrate, plan, abort, verify, pause, resume, \
+            "no message is of type `{other}`: there are init, migrate, plan, undo, abort, verify, pause, resume, \
              register_instance, heartbeat, retire_instance, who, status and history"
         ))),
     }
@@ -109,9 +110,10 @@ fn request(mut body: Map<String, Value>) -> Result<Request> {
         "expand" => fields(&body).map(Request::Expand),
         "migrate_data" => fields(&body).map(Request::MigrateData),
         "contract" => fields(&body).map(Request::Contract),
+        "undo" => fields(&body).map(Request::Undo),
         "abort" => fields(&body).map(Request::Abort),
         other => Err(Error::NotSupported(format!(
-            "there is no phase `{other}`: there are expand, migrate_data, contract and abort"
+            "there is no phase `{other}`: there are expand, migrate_data, contract, undo and abort"
         ))),
     }
 }

@@ -204,7 +204,7 @@ impl Rebuild<'_> {
             work: Work::Copy(copying),
         })));
         stages.extend(check.cloned().map(Stage::Sweep));
-        let indexes = self.ours(|it| self.stays(it));
+        let indexes = self.ours(|it| self.stays(it) && !self.leaves.contains(it));
         let after = self.outcome(false);
         let done = after.schema.with_ours(indexes.clone());
         stages.push(Stage::Cutover(Box::new(Cutover {
@@ -238,8 +238,8 @@ impl Rebuild<'_> {
         ours.cloned().collect()
     }
 
-    /// Whether it is an index that the change gave its new column: it takes too long to go in the cutover, and is as good
-    /// for the table as it is then.
+    /// Whether it is an index that the change gave its new column: it takes too long to come or go in the cutover, and is
+    /// as good for the table as it is then.
     fn stays(&self, object: &Object) -> bool {
         object.kind == Kind::Index
             && belongs_to(self.change, &object.name)
