@@ -230,7 +230,9 @@ fn behind<'a>(facts: &'a Facts<'_>, needed: i64) -> impl Iterator<Item = Reason>
 fn noisy(facts: &Facts<'_>, quiet_for: Duration) -> Option<Reason> {
     // A column that is held can be written by nobody.
     let is_written = facts.state == State::Migrated;
-    let ago = facts.old_write.filter(|ago| is_written && *ago < quiet_for)?;
+    let ago = facts
+        .old_write
+        .filter(|ago| is_written && *ago < quiet_for)?;
     Some(Reason::OldWrite {
         old: facts.old?.clone(),
         ago,

@@ -22,10 +22,14 @@ impl View<'_> {
         let pair = &agreement.pair;
         let cannot = |why: &str| {
             let old = pair.old.as_str();
-            Err(Error::NotSupported(format!("`{old}` cannot be held: {why}")))
+            Err(Error::NotSupported(format!(
+                "`{old}` cannot be held: {why}"
+            )))
         };
         if change.text_synced.is_none() {
-            return cannot("its data were migrated by an older changeover, so that undo could not bring it back");
+            return cannot(
+                "its data were migrated by an older changeover, so that undo could not bring it back",
+            );
         }
         if table.strict && agreement.mapping != Mapping::Same {
             return cannot(

@@ -71,10 +71,12 @@ impl View<'_> {
             let text = schema.table_text(&table.name);
             text.unwrap_or_default().to_owned()
         };
-        let texts = [before.unwrap_or_default(), &text(&schema), &text(&target.schema)];
-        let records = self
-            .ledger
-            .undone(change, texts, &target.table.summary());
+        let texts = [
+            before.unwrap_or_default(),
+            &text(&schema),
+            &text(&target.schema),
+        ];
+        let records = self.ledger.undone(change, texts, &target.table.summary());
         let (way, said) = self.way(&Wanted {
             change,
             table,

@@ -68,7 +68,10 @@ impl Ledger {
         );
         let mut steps = vec![
             forget_cursor(change.id),
-            Step::run("the ledger knows the texts of the table, and up to when", hold),
+            Step::run(
+                "the ledger knows the texts of the table, and up to when",
+                hold,
+            ),
         ];
         steps.extend(held.rewritten.iter().map(|it| {
             let Rewritten {

@@ -189,7 +189,12 @@ impl Ledger {
         steps
     }
 
-    pub(super) fn new_entry(&self, change: &Change, phase: Phase, name: &str) -> Vec<(&'static str, Value)> {
+    pub(super) fn new_entry(
+        &self,
+        change: &Change,
+        phase: Phase,
+        name: &str,
+    ) -> Vec<(&'static str, Value)> {
         vec![
             ("version", Value::Integer(self.version() + 1)),
             ("change_id", Value::Integer(change.id)),

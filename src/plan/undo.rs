@@ -101,7 +101,11 @@ impl Restoring<'_> {
         let bare = without_ours_of(live, self.change);
         stages.push(once("the change is on its way back", first, &bare));
         let done = bare.clone().with_ours(self.indexes.clone());
-        let at_once = once("make the indexes of the new column", self.make_indexes(), &done);
+        let at_once = once(
+            "make the indexes of the new column",
+            self.make_indexes(),
+            &done,
+        );
         let Some(building) = &self.building else {
             stages.push(at_once);
             return (stages, done);
@@ -115,7 +119,11 @@ impl Restoring<'_> {
         let place = |placed| {
             let mut steps: Vec<Step> = triggers.iter().map(drop_one).collect();
             steps.extend(placed);
-            transaction("put the indexes of the new column into their place", steps, &done)
+            transaction(
+                "put the indexes of the new column into their place",
+                steps,
+                &done,
+            )
         };
         let build = builder.build(place, vec![give_up, at_once]);
         stages.push(Stage::Indexes(Box::new(build)));

@@ -23,9 +23,9 @@ pub use compare::differences;
 pub use found::FoundTable;
 pub use rehearsal::{
     Addition, Entries, Field, NewApps, Pair, Promise, Rehearsed, Shadow, Synced, Target, Trial,
-    TypeSource, add_column, alterations_since, altered, check_conflicts,
-    check_expression, default_of, failing, hold_old, index_twins, remove_new, rename_old, replace_old, synced, text_under, text_without,
-    typed,
+    TypeSource, add_column, alterations_since, altered, check_conflicts, check_expression,
+    default_of, failing, hold_old, index_twins, remove_new, rename_old, replace_old, synced,
+    text_under, text_without, typed,
 };
 pub use table::{Column, Generated, Key, KeyColumn, Table};
 pub use unique::Unique;

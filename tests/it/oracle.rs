@@ -172,6 +172,8 @@ fn leftovers(original: &File, changed: &File) -> Vec<String> {
         "_changeover_old_writes",
         "_changeover_runs",
         "_changeover_instances",
+        "_changeover_deployments",
+        "_changeover_texts",
     ];
     let added: Vec<String> = ours(changed)
         .into_iter()

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use changeover::changeover::{Changeover, Options, Rebuilds, Runner};
 use changeover::event::{self, Event, Observer};
-use changeover::request::{Abort, Contract, Expand, MigrateData, Request};
+use changeover::request::{Abort, Contract, Expand, MigrateData, Request, Undo};
 use changeover::{Phase, Result};
 
 pub(crate) use changeover::Error;
@@ -201,10 +201,17 @@ impl Change<'_> {
                 expand: false,
             }),
             // The applications of the tests have just written.
-            Phase::Contract => Request::Contract(Contract {
+            Phase::Hold => Request::Contract(Contract {
                 quiet_for: Duration::ZERO,
+                hold: Some(Duration::from_hours(1).try_into().unwrap()),
                 ..Contract::of(table, self.old)
             }),
+            Phase::Contract => Request::Contract(Contract {
+                quiet_for: Duration::ZERO,
+                now: true,
+                ..Contract::of(table, self.old)
+            }),
+            Phase::Undo => Request::Undo(Undo { table }),
             Phase::Abort => Request::Abort(Abort {
                 table,
                 winner: None,

@@ -2,8 +2,8 @@
 
 use crate::error::{Error, Result};
 
-use super::super::replica::Replica;
 use super::super::Schema;
+use super::super::replica::Replica;
 use super::add::{Addition, TypeSource, added, definition};
 use super::comparison::compare;
 use super::{Pair, would_fail};
@@ -12,12 +12,7 @@ use super::{Pair, would_fail};
 /// with the type and the collation that it has in `live`, behind all others.
 ///
 /// Fails with [`Error::NotSupported`] where SQLite cannot have such a column.
-pub fn hold_old(
-    live: &Schema,
-    contracted: &Schema,
-    pair: &Pair,
-    value: &str,
-) -> Result<Addition> {
+pub fn hold_old(live: &Schema, contracted: &Schema, pair: &Pair, value: &str) -> Result<Addition> {
     let Pair { table, old, .. } = pair;
     let now = Replica::of(&live.only(table))?;
     let described = now.table(table)?;
@@ -33,10 +28,9 @@ pub fn hold_old(
     words.push(format!("GENERATED ALWAYS AS ({value}) VIRTUAL"));
     words.retain(|it| !it.is_empty());
     added(contracted, table, old, &words.join(" ")).map_err(|error| match error {
-        Error::NotSupported(reason) => Error::NotSupported(format!(
-            "`{}` cannot be held: {reason}",
-            old.as_str()
-        )),
+        Error::NotSupported(reason) => {
+            Error::NotSupported(format!("`{}` cannot be held: {reason}", old.as_str()))
+        }
         other => other,
     })
 }
