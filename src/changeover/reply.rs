@@ -249,7 +249,7 @@ fn change_status(change: &ChangeStatus) -> Value {
         "paused": change.work.as_ref().is_some_and(|run| run.is_paused),
         "work": change.work.as_ref().filter(|run| run.rows > 0).map(|run| work(run, change.is_worked_on)),
         "old_write_seconds_ago": change.old_write.map(|ago| ago.as_secs()),
-        "hold_seconds_left": change.hold_left.map(|left| left.as_secs_f64().ceil()),
+        "hold_seconds_left": change.hold_left.map(|left| left.as_secs()),
     })
 }
 
