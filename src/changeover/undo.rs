@@ -5,7 +5,7 @@ use crate::ledger::{self, Change};
 use crate::phase::{Phase, State};
 use crate::plan::{self, Restoring, SyncTriggers};
 use crate::request::Undo;
-use crate::schema::{Pair, Schema, Table, Target, failing, index_twins, synced};
+use crate::schema::{Key, Pair, Schema, Table, Target, failing, index_twins, synced};
 
 use super::indexes::{Making, making};
 use super::rebuild::Wanted;
@@ -77,12 +77,19 @@ impl View<'_> {
             &text(&target.schema),
         ];
         let records = self.ledger.undone(change, texts, &target.table.summary());
+        // The primary key of a WITHOUT ROWID table, which all of its indexes hold.
+        let is_key = match &table.key {
+            Key::Columns(columns) => columns.iter().any(|it| it.name == pair.new),
+            Key::Rowid { .. } | Key::None => false,
+        };
         let (way, said) = self.way(&Wanted {
             change,
             table,
             target: &target,
             phase: Phase::Undo,
-            obstacle: None,
+            obstacle: is_key.then_some(
+                "the indexes of the new column hold the key by which rows are found, and that is another one then",
+            ),
         })?;
         let live = &self.schema;
         let (options, connection) = (self.options, self.connection);

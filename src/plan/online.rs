@@ -6,7 +6,7 @@
 
 use crate::database::ForeignKeys;
 use crate::name::Name;
-use crate::schema::{FoundTable, Kind, Object, Schema, Unique};
+use crate::schema::{FoundTable, Key, Kind, Object, Schema, Unique};
 
 use super::delta::{Delta, notes};
 use super::ours::{belongs_to, drop_one, drop_table};
@@ -241,9 +241,13 @@ impl Rebuild<'_> {
     /// Whether it is an index that the change gave its new column: it takes too long to come or go in the cutover, and is
     /// as good for the table as it is then.
     fn stays(&self, object: &Object) -> bool {
+        // What finds a row of a WITHOUT ROWID table is in each of its indexes.
+        let has_other_key =
+            matches!(self.table.key, Key::Columns(_)) && self.table.key != self.target.table.key;
         object.kind == Kind::Index
             && belongs_to(self.change, &object.name)
             && self.target.table.column(self.new).is_some()
+            && !has_other_key
     }
 
     /// What happens in the cutover, behind the last rows.

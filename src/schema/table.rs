@@ -225,7 +225,8 @@ impl Table {
         };
         let under_one_name = |index: &Index| {
             let mut index = index.clone();
-            for (name, ..) in &mut index.columns {
+            let names = index.columns.iter_mut().map(|(name, ..)| name);
+            for name in names.chain(&mut index.finds) {
                 *name = name.as_ref().map(renamed);
             }
             index
