@@ -64,12 +64,11 @@ impl View<'_> {
         let before = standing.before.as_deref();
         let pair = &agreement.pair;
         let target = plan::target(&standing.schema, before, pair, replaces)?;
-        let (target, warnings) = match asked.hold {
-            None => (target, Vec::new()),
-            Some(_) => {
-                let held = self.holding(change, &target, table, &agreement)?;
-                (held.schema, held.warnings)
-            }
+        let (target, warnings) = if asked.hold.is_some() {
+            let held = self.holding(change, &target, table, &agreement)?;
+            (held.schema, held.warnings)
+        } else {
+            (target, Vec::new())
         };
         let renamed = (!replaces).then_some((&pair.old, &pair.new));
         let target = Target::of(target, table, renamed, &plan::shadow_name(change.id))?;

@@ -233,16 +233,25 @@ pub struct ContractArgs {
     /// The reason to go past the gate
     #[arg(long, value_name = "TEXT", requires = "force")]
     reason: Option<Label>,
+    /// Whether the old column can be read still.
+    #[command(flatten)]
+    held: HoldArgs,
+    /// Print what would run, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// For how long the old column can be read still.
+#[derive(Args, Debug)]
+#[group(multiple = false)]
+pub(super) struct HoldArgs {
     /// Leave the old column behind for so long at least, to be read and not written: 90s, 5m or 2h; undo brings it back,
     /// and contract removes it when that time is over
-    #[arg(long, value_name = "DURATION", value_parser = hold, conflicts_with = "now")]
+    #[arg(long, value_name = "DURATION", value_parser = hold)]
     hold: Option<Hold>,
     /// Remove the old column although it is held for longer
     #[arg(long)]
     now: bool,
-    /// Print what would run, and change nothing
-    #[arg(long)]
-    dry_run: bool,
 }
 
 /// The table.
@@ -421,8 +430,8 @@ impl PhaseCommand {
                 wait: args.wait,
                 force: args.force,
                 reason: args.reason,
-                hold: args.hold,
-                now: args.now,
+                hold: args.held.hold,
+                now: args.held.now,
             }),
             Self::Undo(args) => Request::Undo(Undo { table: args.table }),
             Self::Abort(args) => Request::Abort(Abort {

@@ -52,7 +52,7 @@ impl Ledger {
         let text = |text: &str| Value::Text(text.to_owned());
         let [before, after, synced] = held.texts;
         let time = i64::try_from(held.time.as_millis()).unwrap_or(i64::MAX);
-        let hold = Statement::with(
+        let begin = Statement::with(
             format!(
                 "UPDATE _changeover_changes SET text_before = ?1, text_after = ?2, text_synced = ?3, text_held = ?4, \
                  held_until = {NOW} + ?5 WHERE id = ?6"
@@ -70,7 +70,7 @@ impl Ledger {
             forget_cursor(change.id),
             Step::run(
                 "the ledger knows the texts of the table, and up to when",
-                hold,
+                begin,
             ),
         ];
         steps.extend(held.rewritten.iter().map(|it| {

@@ -61,10 +61,9 @@ fn migrated() -> impl Iterator<Item = Twins> {
 }
 
 fn held() -> impl Iterator<Item = Twins> {
-    migrated().map(|twins| {
+    migrated().inspect(|twins| {
         twins.apply(Phase::Hold).unwrap();
         assert_eq!(twins.state(), Some(State::Held));
-        twins
     })
 }
 
