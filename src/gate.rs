@@ -118,7 +118,7 @@ impl Reason {
     pub fn finding(&self) -> String {
         match self {
             Self::NotMigrated {
-                state: State::Aborting,
+                state: State::Aborting | State::Undoing,
             } => "the change is being undone".to_owned(),
             Self::NotMigrated { state } => {
                 format!("the data are not migrated: the change is {state}")
@@ -158,6 +158,9 @@ impl Reason {
             Self::NotMigrated {
                 state: State::Aborting,
             } => "let abort come to its end".to_owned(),
+            Self::NotMigrated {
+                state: State::Undoing,
+            } => "let undo come to its end".to_owned(),
             Self::NotMigrated { .. } => "run migrate data".to_owned(),
             Self::Instance {
                 instance, needed, ..
@@ -190,7 +193,7 @@ impl fmt::Display for Reason {
 pub fn judge(facts: &Facts<'_>, terms: &Terms) -> Verdict {
     match (facts.state, facts.migrated) {
         (State::Contracting, _) => Verdict::default(),
-        (State::Migrated, Some(migrated)) => weigh(facts, migrated, terms),
+        (State::Migrated | State::Held, Some(migrated)) => weigh(facts, migrated, terms),
         (state, _) => Verdict {
             reasons: vec![Reason::NotMigrated { state }],
             warnings: Vec::new(),
@@ -225,7 +228,11 @@ fn behind<'a>(facts: &'a Facts<'_>, needed: i64) -> impl Iterator<Item = Reason>
 
 /// A write of the old column that is too fresh.
 fn noisy(facts: &Facts<'_>, quiet_for: Duration) -> Option<Reason> {
-    let ago = facts.old_write.filter(|ago| *ago < quiet_for)?;
+    // A column that is held can be written by nobody.
+    let is_written = facts.state == State::Migrated;
+    let ago = facts
+        .old_write
+        .filter(|ago| is_written && *ago < quiet_for)?;
     Some(Reason::OldWrite {
         old: facts.old?.clone(),
         ago,

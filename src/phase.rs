@@ -12,10 +12,14 @@ pub enum Phase {
     Expand,
     /// Every row has its value in the new column.
     MigrateData,
+    /// The new column stands in the place of the old one, which can be read still.
+    Hold,
     /// The new column stands in the place of the old one.
     Contract,
     /// A table has an index more.
     AddIndex,
+    /// The hold is undone: both columns are kept in step as they were before it.
+    Undo,
     /// The change is undone: the old column alone.
     Abort,
 }
@@ -32,6 +36,10 @@ pub enum State {
     Migrated,
     /// An online rebuild without the old column has begun.
     Contracting,
+    /// The old column is held: computed from the new one, it can be read and not written.
+    Held,
+    /// An online rebuild that brings the old column back has begun.
+    Undoing,
     /// Done: the old column is gone.
     Contracted,
     /// An online rebuild without the new column has begun.
@@ -44,7 +52,13 @@ impl State {
     /// Whether a phase has begun and is not done.
     #[must_use]
     pub fn is_under_way(self) -> bool {
-        matches!(self, Self::Migrating | Self::Contracting | Self::Aborting)
+        self == Self::Migrating || self.is_rebuilding()
+    }
+
+    /// Whether an online rebuild has begun and is not done.
+    #[must_use]
+    pub fn is_rebuilding(self) -> bool {
+        matches!(self, Self::Contracting | Self::Undoing | Self::Aborting)
     }
 
     /// Whether the change still waits for a phase.
@@ -55,6 +69,8 @@ impl State {
             | Self::Migrating
             | Self::Migrated
             | Self::Contracting
+            | Self::Held
+            | Self::Undoing
             | Self::Aborting => true,
             Self::Contracted | Self::Aborted => false,
         }
@@ -122,8 +138,10 @@ macro_rules! spelled {
 spelled!(Phase:
     Expand = "expand",
     MigrateData = "migrate_data",
+    Hold = "hold",
     Contract = "contract",
     AddIndex = "add_index",
+    Undo = "undo",
     Abort = "abort",
 );
 spelled!(State:
@@ -131,6 +149,8 @@ spelled!(State:
     Migrating = "migrating",
     Migrated = "migrated",
     Contracting = "contracting",
+    Held = "held",
+    Undoing = "undoing",
     Contracted = "contracted",
     Aborting = "aborting",
     Aborted = "aborted",

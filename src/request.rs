@@ -20,7 +20,9 @@ pub enum Request {
     Contract(Contract),
     /// Give a table an index.
     AddIndex(AddIndex),
-    /// Undo.
+    /// Bring back an old column that is held.
+    Undo(Undo),
+    /// Undo all of the change.
     Abort(Abort),
 }
 
@@ -31,8 +33,10 @@ impl Request {
         match self {
             Self::Expand(_) => Phase::Expand,
             Self::MigrateData(_) => Phase::MigrateData,
+            Self::Contract(Contract { hold: Some(_), .. }) => Phase::Hold,
             Self::Contract(_) => Phase::Contract,
             Self::AddIndex(_) => Phase::AddIndex,
+            Self::Undo(_) => Phase::Undo,
             Self::Abort(_) => Phase::Abort,
         }
     }
@@ -116,6 +120,12 @@ pub struct Contract {
     /// Why.
     #[serde(default)]
     pub reason: Option<Label>,
+    /// For how long the old column can be read still, computed from the new one; seconds in a message.
+    #[serde(default)]
+    pub hold: Option<Hold>,
+    /// Whether the old column goes although it is held for longer.
+    #[serde(default)]
+    pub now: bool,
 }
 
 impl Contract {
@@ -131,7 +141,41 @@ impl Contract {
             wait: Duration::ZERO,
             force: false,
             reason: None,
+            hold: None,
+            now: false,
         }
+    }
+}
+
+/// For how long an old column is held at least: a second to a year.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Hold(Duration);
+
+impl Hold {
+    /// The time.
+    #[must_use]
+    pub fn time(self) -> Duration {
+        self.0
+    }
+}
+
+impl TryFrom<Duration> for Hold {
+    type Error = &'static str;
+
+    fn try_from(time: Duration) -> Result<Self, Self::Error> {
+        if (Duration::from_secs(1)..=Duration::from_hours(366 * 24)).contains(&time) {
+            Ok(Self(time))
+        } else {
+            Err("a column is held for a second at least, and for a year at most")
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Hold {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        seconds(deserializer)?
+            .try_into()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -196,6 +240,14 @@ pub enum Term {
         /// As SQL over the columns of the table, with COLLATE and DESC behind it where these are wanted.
         expression: String,
     },
+}
+
+/// Bring back the old column of a table that a contract holds, with all its values.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Undo {
+    /// The table.
+    pub table: Name,
 }
 
 /// Undo the open change of a table.

@@ -31,6 +31,7 @@ impl View<'_> {
                 None => Err(Error::NoOpenChange(table.name)),
             };
         };
+        Self::expect_not_held(change)?;
         self.expect_no_other_names(change, &table)?;
         if table.column(&change.new).is_none() {
             return Ok(self.record_gone(change, &table.summary()));

@@ -21,6 +21,8 @@ impl View<'_> {
             Some((change, State::Migrated | State::Contracting)) => {
                 return self.contract_plan(&table, change, asked);
             }
+            Some((change, State::Held)) => return self.release(&table, change, asked),
+            Some((change, State::Undoing)) => Self::expect_not_held(change)?,
             Some((change, State::Contracted)) if self.shows(change) => {
                 return self.answered(change.id, Phase::Contract);
             }
@@ -48,6 +50,11 @@ impl View<'_> {
             forced: reason.or_else(|| change.forced.clone()),
             ..change.clone()
         };
+        if asked.hold.is_some() && asked.now {
+            return Err(Error::Malformed(
+                "`hold` begins a hold, and `now` ends one (--hold, --now)".to_owned(),
+            ));
+        }
         let standing = self.standing(change)?;
         let agreement = self.agreement(change, table, &asked.remove_column)?;
         if asked.winner.is_none() {
@@ -55,13 +62,24 @@ impl View<'_> {
         }
         let replaces = replaces(change, table, &asked.remove_column)?;
         let before = standing.before.as_deref();
-        let target = plan::target(&standing.schema, before, &agreement.pair, replaces)?;
         let pair = &agreement.pair;
+        let target = plan::target(&standing.schema, before, pair, replaces)?;
+        let (target, warnings) = if asked.hold.is_some() {
+            let held = self.holding(change, &target, table, &agreement)?;
+            (held.schema, held.warnings)
+        } else {
+            (target, Vec::new())
+        };
         let renamed = (!replaces).then_some((&pair.old, &pair.new));
         let target = Target::of(target, table, renamed, &plan::shadow_name(change.id))?;
-        let records = self
-            .ledger
-            .ended(change, Phase::Contract, &target.table.summary());
+        let (phase, records) = match asked.hold {
+            None => {
+                let schema = target.table.summary();
+                let records = self.ledger.ended(change, Phase::Contract, &schema);
+                (Phase::Contract, records)
+            }
+            Some(hold) => (Phase::Hold, self.held(hold, change, &standing, &target)?),
+        };
         let check = match (asked.winner, &change.text_synced) {
             (Some(_), _) => None,
             (None, Some(_)) => Some(Sweep::of_disagreement(&agreement)),
@@ -70,6 +88,7 @@ impl View<'_> {
         };
         let contracting = Contracting {
             change: change.id,
+            phase,
             agreement: &agreement,
             check: check.as_ref(),
             winner: asked.winner,
@@ -82,10 +101,11 @@ impl View<'_> {
             change,
             table,
             target: &target,
-            phase: Phase::Contract,
+            phase,
             obstacle: change.text_synced.is_none().then_some(obstacle),
         })?;
         let mut plan = plan::contract(&self.schema, table, &target, &contracting, way, records);
+        plan.warnings.extend(warnings);
         plan.warnings.extend(said);
         let mut planned = self.made_for(plan, change.id);
         // One that is under way goes on: rows are being copied already, and it was let pass when it began.

@@ -100,6 +100,7 @@ impl View<'_> {
                 .to_owned(),
             rows_migrated: 0,
             text_synced: None,
+            text_held: None,
             expressions: None,
             write_both: false,
             forced: None,

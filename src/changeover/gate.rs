@@ -49,7 +49,7 @@ impl Changeover {
         let mut told = Vec::new();
         loop {
             let (change, verdict) = self.verdict(change, &terms(asked))?;
-            if change.state != State::Migrated {
+            if !matches!(change.state, State::Migrated | State::Held) {
                 // Somebody else has gone on with it meanwhile: the plan will be found stale, and made anew.
                 return Ok(());
             }

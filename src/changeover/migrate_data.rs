@@ -29,7 +29,11 @@ impl View<'_> {
             return Err(nothing_to_migrate(asked));
         };
         match change.state {
-            State::Migrated | State::Contracting | State::Contracted => {
+            State::Migrated
+            | State::Contracting
+            | State::Held
+            | State::Undoing
+            | State::Contracted => {
                 return self.answered(change.id, Phase::MigrateData);
             }
             State::Aborting => return Err(nothing_to_migrate(asked)),

@@ -7,6 +7,7 @@ mod cutover;
 mod deployments;
 mod expand;
 mod gate;
+mod hold;
 mod indexes;
 mod instances;
 mod lease;
@@ -18,6 +19,7 @@ mod rows;
 mod run;
 mod standing;
 mod status;
+mod undo;
 mod verify;
 mod verify_index;
 mod who;
@@ -149,7 +151,7 @@ impl Changeover {
             let _ = self.call_off(error, asked);
         }
         let entry = settled?;
-        if matches!(request, Request::Contract(_) | Request::Abort(_)) {
+        if !matches!(request, Request::Expand(_) | Request::MigrateData(_)) {
             self.clean(observer)?;
         }
         Ok(entry)
@@ -219,6 +221,7 @@ impl View<'_> {
             Request::MigrateData(asked) => self.migrate_data(asked),
             Request::Contract(asked) => self.contract(asked),
             Request::AddIndex(asked) => self.add_index(asked),
+            Request::Undo(asked) => self.undo(asked),
             Request::Abort(asked) => self.abort(asked),
         }
     }
@@ -337,6 +340,8 @@ impl View<'_> {
             | State::Migrating
             | State::Migrated
             | State::Contracting
+            | State::Held
+            | State::Undoing
             | State::Aborting => has_new && (has_old || change.old.is_none()),
         }
     }

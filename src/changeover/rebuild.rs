@@ -55,7 +55,7 @@ impl View<'_> {
     pub(super) fn way(&self, wanted: &Wanted<'_>) -> Result<(Way, Option<String>)> {
         let Wanted { change, table, .. } = *wanted;
         let found = self.leftovers(change.id)?;
-        let is_begun = matches!(change.state, State::Contracting | State::Aborting);
+        let is_begun = change.state.is_rebuilding();
         let hold = estimate(self.connection, table, COST, self.options.max_hold)?;
         let is_long = hold.is_none();
         let is_online = match self.options.rebuilds {
@@ -130,7 +130,8 @@ impl View<'_> {
     pub(super) fn cleaning(&self) -> Result<Option<Asked>> {
         let names = ledger::names(self.connection)?;
         let has_left = |it: &&Change| {
-            !it.state.is_open() && names.iter().any(|name| plan::belongs_to(it.id, name))
+            let is_at_rest = !it.state.is_open() || it.state == State::Held;
+            is_at_rest && names.iter().any(|name| plan::belongs_to(it.id, name))
         };
         let Some(change) = self.ledger.changes.iter().find(has_left) else {
             return Ok(None);
@@ -196,7 +197,7 @@ impl Wanted<'_> {
 /// SQLite's number of the schema under which rows were copied, where the ledger can know it.
 fn ledger_knows(connection: &Connection, change: &Change) -> Result<Option<i64>> {
     match change.state {
-        State::Contracting | State::Aborting => ledger::rebuilt_under(connection, change.id),
+        state if state.is_rebuilding() => ledger::rebuilt_under(connection, change.id),
         _ => Ok(None),
     }
 }

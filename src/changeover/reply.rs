@@ -51,9 +51,10 @@ impl Reply {
     #[must_use]
     pub fn applied(entry: &Entry) -> Self {
         let kind = match entry.phase {
-            Phase::Expand | Phase::Contract => "migration_applied",
+            Phase::Expand | Phase::Hold | Phase::Contract => "migration_applied",
             Phase::MigrateData => "data_migrated",
             Phase::AddIndex => "index_added",
+            Phase::Undo => "migration_undone",
             Phase::Abort => "migration_aborted",
         };
         let named = entry.phase != Phase::MigrateData;
@@ -262,6 +263,7 @@ fn change_status(change: &ChangeStatus) -> Value {
         "paused": change.work.as_ref().is_some_and(|run| run.is_paused),
         "work": change.work.as_ref().filter(|run| run.rows > 0).map(|run| work(run, change.is_worked_on)),
         "old_write_seconds_ago": change.old_write.map(|ago| ago.as_secs()),
+        "hold_seconds_left": change.hold_left.map(|left| left.as_secs()),
     })
 }
 

@@ -17,7 +17,7 @@ pub(super) struct Standing {
 }
 
 /// Finds the tables of open changes that were given other names meanwhile: those on which the triggers of the change
-/// hang, or which have the text that expand left.
+/// hang, or which have the text that expand left, or a contract that holds the old column.
 pub(super) fn follow_tables(ledger: &mut Ledger, schema: &Schema) -> Result<()> {
     for change in &mut ledger.changes {
         if !change.state.is_open() || schema.table_text(&change.table).is_some() {
@@ -31,7 +31,8 @@ pub(super) fn follow_tables(ledger: &mut Ledger, schema: &Schema) -> Result<()> 
         }
         for object in schema.objects.iter().filter(|it| it.kind == Kind::Table) {
             let renamed = under(&object.name, change)?;
-            if object.sql.as_ref() == Some(&renamed.text_after) {
+            let text = renamed.text_held.as_ref().unwrap_or(&renamed.text_after);
+            if object.sql.as_ref() == Some(text) {
                 *change = renamed;
                 break;
             }
@@ -63,14 +64,16 @@ fn under(name: &Name, change: &Change) -> Result<Change> {
         text_before: renamed(&change.text_before)?,
         text_after: renamed(&change.text_after)?,
         text_synced: change.text_synced.as_ref().map(renamed).transpose()?,
+        text_held: change.text_held.as_ref().map(renamed).transpose()?,
         ..change.clone()
     })
 }
 
 impl View<'_> {
     /// The error that somebody else did to the table what the change cannot be carried through.
-    fn table_changed(change: &Change) -> Error {
-        let text = change.text_synced.as_ref().unwrap_or(&change.text_after);
+    pub(super) fn table_changed(change: &Change) -> Error {
+        let text = change.text_held.as_ref().or(change.text_synced.as_ref());
+        let text = text.unwrap_or(&change.text_after);
         Error::TableChanged {
             table: change.table.clone(),
             new: change.new.clone(),
@@ -97,14 +100,15 @@ impl View<'_> {
     pub(super) fn standing(&self, change: &Change) -> Result<Standing> {
         let (table, live) = (&change.table, &self.schema);
         let text = self.table_text(table)?;
-        let (Some(synced), Some(old)) = (&change.text_synced, &change.old) else {
+        let then = change.text_held.as_ref().or(change.text_synced.as_ref());
+        let (Some(then), Some(old)) = (then, &change.old) else {
             let is_untouched = text == change.text_after;
             return Ok(Standing {
                 schema: live.clone(),
                 before: is_untouched.then(|| change.text_before.clone()),
             });
         };
-        let alterations = alterations_since(live, table, synced, [old, &change.new])?;
+        let alterations = alterations_since(live, table, then, [old, &change.new])?;
         let alterations = alterations.ok_or_else(|| Self::table_changed(change))?;
         let now = |text: &str| altered(live, table, text, &alterations);
         let after = now(&change.text_after)?;

@@ -52,6 +52,8 @@ pub struct ChangeStatus {
     pub state: State,
     /// The rows that the backfill gave a value so far.
     pub rows_migrated: i64,
+    /// For how long the old column is held yet; none where it is not, or may go.
+    pub hold_left: Option<Duration>,
     /// The phase that comes next; none where the change has ended.
     pub next: Option<Phase>,
     /// The work on it, as the run that has it, or had it last, tells of it; of an open change alone.
@@ -116,9 +118,11 @@ impl View<'_> {
             new: change.new.clone(),
             state: change.state,
             rows_migrated: change.rows_migrated,
+            hold_left: ledger::hold_left(self.connection, change)?,
             next: match change.state {
                 State::Expanded | State::Migrating => Some(Phase::MigrateData),
-                State::Migrated | State::Contracting => Some(Phase::Contract),
+                State::Migrated | State::Contracting | State::Held => Some(Phase::Contract),
+                State::Undoing => Some(Phase::Undo),
                 State::Aborting => Some(Phase::Abort),
                 State::Contracted | State::Aborted => None,
             },

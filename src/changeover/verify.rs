@@ -174,7 +174,12 @@ impl View<'_> {
         let sweep: fn(&Agreement) -> Sweep = match change.state {
             State::Migrated | State::Contracting => Sweep::of_disagreement,
             State::Migrating => Sweep::of_conflicts,
-            State::Expanded | State::Aborting | State::Contracted | State::Aborted => {
+            State::Expanded
+            | State::Held
+            | State::Undoing
+            | State::Aborting
+            | State::Contracted
+            | State::Aborted => {
                 return Err(Error::NothingToVerify(change.table.clone()));
             }
         };

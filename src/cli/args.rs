@@ -12,8 +12,8 @@ use crate::instance::{Label, Lease};
 use crate::name::Name;
 use crate::process;
 use crate::request::{
-    Abort, AddIndex, Contract, Expand, MigrateData, OfInstance, RegisterInstance, Request, Rest,
-    Verify, Winner,
+    Abort, AddIndex, Contract, Expand, Hold, MigrateData, OfInstance, RegisterInstance, Request,
+    Rest, Undo, Verify, Winner,
 };
 use crate::sample;
 
@@ -155,6 +155,8 @@ pub enum PhaseCommand {
     Contract(ContractArgs),
     /// Give a table an index, while applications go on writing
     AddIndex(AddIndexArgs),
+    /// Bring back the old column that a contract with --hold has left behind, with all its values
+    Undo(UndoArgs),
     /// Undo a change that is not contracted yet, or the building of an index
     Abort(AbortArgs),
 }
@@ -235,6 +237,32 @@ pub struct ContractArgs {
     /// The reason to go past the gate
     #[arg(long, value_name = "TEXT", requires = "force")]
     reason: Option<Label>,
+    /// Whether the old column can be read still.
+    #[command(flatten)]
+    held: HoldArgs,
+    /// Print what would run, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// For how long the old column can be read still.
+#[derive(Args, Debug)]
+#[group(multiple = false)]
+pub(super) struct HoldArgs {
+    /// Leave the old column behind for so long at least, to be read and not written: 90s, 5m or 2h; undo brings it back,
+    /// and contract removes it when that time is over
+    #[arg(long, value_name = "DURATION", value_parser = hold)]
+    hold: Option<Hold>,
+    /// Remove the old column although it is held for longer
+    #[arg(long)]
+    now: bool,
+}
+
+/// The table.
+#[derive(Args, Debug)]
+pub struct UndoArgs {
+    /// The table
+    table: Name,
     /// Print what would run, and change nothing
     #[arg(long)]
     dry_run: bool,
@@ -398,6 +426,7 @@ impl PhaseCommand {
             Self::MigrateData(args) => args.dry_run,
             Self::Contract(args) => args.dry_run,
             Self::AddIndex(args) => args.dry_run,
+            Self::Undo(args) => args.dry_run,
             Self::Abort(args) => args.dry_run,
         }
     }
@@ -432,6 +461,8 @@ impl PhaseCommand {
                 wait: args.wait,
                 force: args.force,
                 reason: args.reason,
+                hold: args.held.hold,
+                now: args.held.now,
             }),
             Self::AddIndex(args) => Request::AddIndex(AddIndex {
                 table: args.table,
@@ -440,6 +471,7 @@ impl PhaseCommand {
                 unique: args.unique,
                 condition: args.condition,
             }),
+            Self::Undo(args) => Request::Undo(Undo { table: args.table }),
             Self::Abort(args) => Request::Abort(Abort {
                 table: args.table,
                 winner: args.winner,
@@ -501,6 +533,10 @@ fn duration(text: &str) -> Result<Duration, String> {
         _ => 1.0,
     };
     Duration::try_from_secs_f64(number * seconds).map_err(|error| error.to_string())
+}
+
+fn hold(text: &str) -> Result<Hold, String> {
+    Ok(duration(text)?.try_into()?)
 }
 
 fn lease(text: &str) -> Result<Lease, String> {

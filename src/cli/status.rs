@@ -128,10 +128,16 @@ pub(super) fn next(change: &ChangeStatus, all: &[ChangeStatus], db: &Path) -> Op
             )
         }
         Phase::MigrateData => (vec!["migrate-data".to_owned()], [old, change.new.as_str()]),
+        Phase::Undo => return Some(undo(change, db)),
         _ => (vec!["contract".to_owned()], [change.table.as_str(), old]),
     };
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     Some(command(db, &words, &names))
+}
+
+/// The command that brings the old column of a change back.
+pub(super) fn undo(change: &ChangeStatus, db: &Path) -> String {
+    command(db, &["undo"], &[change.table.as_str()])
 }
 
 /// A command on the file, to be typed into a shell.

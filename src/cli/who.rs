@@ -91,6 +91,9 @@ fn judged(change: &Judged) -> String {
     let verdict = &change.verdict;
     lines.push(match change.state {
         State::Contracting => "  the gate was passed: contract is under way".to_owned(),
+        State::Held if verdict.is_open() => {
+            "  the gate is open: contract may be, when the hold has ended".to_owned()
+        }
         _ if verdict.is_open() => {
             "  the gate is open: contract may be, if every row agrees".to_owned()
         }

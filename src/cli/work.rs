@@ -6,9 +6,10 @@ use crate::changeover::{ChangeStatus, IndexStatus};
 use crate::event::Holds;
 use crate::ledger::Run;
 use crate::name::Name;
+use crate::phase::State;
 use crate::time::rounded;
 
-use super::status::command;
+use super::status::{command, undo};
 
 /// What there is to say of the work on the change, a line each.
 pub(super) fn lines(change: &ChangeStatus, db: &Path) -> Vec<String> {
@@ -18,6 +19,13 @@ pub(super) fn lines(change: &ChangeStatus, db: &Path) -> Vec<String> {
             lines.extend(progress(run, change.is_worked_on));
         }
         lines.extend(paused(run, &change.table, db));
+    }
+    if change.state == State::Held {
+        let left = match change.hold_left {
+            Some(left) => format!("held for {} more", rounded(left)),
+            None => "the hold has ended".to_owned(),
+        };
+        lines.push(format!("{left}, to bring it back: {}", undo(change, db)));
     }
     lines.extend(
         change

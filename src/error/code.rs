@@ -70,6 +70,9 @@ impl Error {
             | Self::OtherSource { .. }
             | Self::NotMigrated { .. }
             | Self::NothingReplaces { .. }
+            | Self::HeldYet { .. }
+            | Self::NotUndone { .. }
+            | Self::NothingHeld(_)
             | Self::NoOpenChange(_)
             | Self::NothingOpen
             | Self::BegunOtherwise { .. }

@@ -91,6 +91,13 @@ impl Error {
             Self::Running(_) => "`changeover status` shows it; run the same again when it is done",
             Self::TakenOver => "nothing is lost: `changeover status` shows who goes on",
             Self::NothingReplaces { .. } => "expand and migrate data first",
+            Self::HeldYet { .. } => {
+                "wait, or remove it in spite of that with `now` (--now), or bring it back with undo"
+            }
+            Self::NotUndone { .. } => "run undo first, which brings the old column back",
+            Self::NothingHeld(_) => {
+                "undo is for contract with `hold` (--hold); abort undoes a change that is not contracted"
+            }
             Self::NoSuchInstance(_) => "register again, with the version that the instance knows",
             Self::VersionAhead { .. } => {
                 "say the version that the last phase was answered with; `changeover history` lists them"

@@ -5,10 +5,12 @@ mod hint;
 mod sqlite;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::instance::Label;
 use crate::name::Name;
 use crate::phase::State;
+use crate::time::rounded;
 
 pub use code::Code;
 
@@ -251,6 +253,27 @@ pub enum Error {
         /// The column.
         column: Name,
     },
+    /// The old column is held for longer.
+    #[error("column `{}` of table `{}` is held for {} more", .old.as_str(), .table.as_str(), rounded(*.left))]
+    HeldYet {
+        /// The table.
+        table: Name,
+        /// The old column.
+        old: Name,
+        /// For how long.
+        left: Duration,
+    },
+    /// The change can go neither way until a hold is undone.
+    #[error("the contract of table `{}` must be undone first: the change is {state}", .table.as_str())]
+    NotUndone {
+        /// The table.
+        table: Name,
+        /// How far the change has come.
+        state: State,
+    },
+    /// No old column of the table can be brought back.
+    #[error("table `{}` has no contract that holds the old column", .0.as_str())]
+    NothingHeld(Name),
     /// Nothing is there to be undone, or to be paused.
     #[error("table `{}` has no open change", .0.as_str())]
     NoOpenChange(Name),

@@ -15,12 +15,14 @@ use crate::plan::{Position, belongs_to};
 use crate::schema::Object;
 
 pub use deployments::{Deployment, deployments, note_deployment};
+pub use holds::{Held, Rewritten, hold_left, rewritten};
 pub use indexes::AddedIndex;
 pub use instances::{heartbeat, instances, register, retire};
 pub use records::{Migrating, begun_under, forget_cursor, move_cursor, note_old_write};
 pub use runs::{Run, claim, last_old_write, new_token, pause, release, renew, resume, run};
 
 mod deployments;
+mod holds;
 mod indexes;
 mod instances;
 mod records;
@@ -35,10 +37,11 @@ const FORMAT: &str = "_changeover_ledger_format";
 
 /// The newest format that this program knows: the number of the last of its migrations. To ask refinery would
 /// compile a regular expression for each.
-const NEWEST: i64 = 6;
+const NEWEST: i64 = 7;
 
 /// All tables of the ledger, those that refer to others first.
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 9] = [
+    "_changeover_texts",
     "_changeover_deployments",
     "_changeover_instances",
     "_changeover_runs",
@@ -72,6 +75,8 @@ pub struct Change {
     pub text_after: String,
     /// The text of the table while both columns are written; none before that.
     pub text_synced: Option<String>,
+    /// The text of the table while the old column is held; none otherwise.
+    pub text_held: Option<String>,
     /// How new values come from old ones and old from new, where they do not stay as they are.
     pub expressions: Option<Expressions>,
     /// Whether new applications have to write both columns.
@@ -211,10 +216,10 @@ impl Ledger {
         })
     }
 
-    /// The record of a phase of the change of that number.
+    /// The latest record of a phase of the change of that number: what was undone may be done again.
     #[must_use]
     pub fn entry(&self, change: i64, phase: Phase) -> Option<&Entry> {
-        let mut entries = self.history.iter();
+        let mut entries = self.history.iter().rev();
         entries.find(|entry| entry.change == change && entry.phase == phase)
     }
 
@@ -356,9 +361,10 @@ fn read_changes(connection: &Connection, format: i64) -> Result<Vec<Change>> {
     } else {
         "WHERE index_name IS NULL"
     };
+    let text_held = if format < 7 { "NULL" } else { "text_held" };
     let mut statement = connection.prepare_cached(&format!(
         "SELECT id, table_name, old_column, new_column, asked_type, state, text_before, text_after, rows_migrated, \
-         {of_sync}, {forced} FROM _changeover_changes {columns_alone} ORDER BY id"
+         {of_sync}, {forced}, {text_held} FROM _changeover_changes {columns_alone} ORDER BY id"
     ))?;
     let changes = statement.query_map([], |row| {
         let (up, down): (Option<String>, Option<String>) = (row.get(10)?, row.get(11)?);
@@ -377,6 +383,7 @@ fn read_changes(connection: &Connection, format: i64) -> Result<Vec<Change>> {
             expressions: up.zip(down).map(|(up, down)| Expressions { up, down }),
             write_both: row.get(12)?,
             forced: row.get(13)?,
+            text_held: row.get(14)?,
         })
     })?;
     Ok(changes.collect::<rusqlite::Result<_>>()?)
@@ -390,7 +397,7 @@ fn read_history(
     let forced = if format < 4 {
         "NULL"
     } else {
-        "(SELECT forced FROM _changeover_changes WHERE id = change_id AND phase = 'contract')"
+        "(SELECT forced FROM _changeover_changes WHERE id = change_id AND phase IN ('hold', 'contract'))"
     };
     let mut statement = connection.prepare_cached(&format!(
         "SELECT version, change_id, phase, name, table_schema, backward_compatible, rows_migrated, applied_at, {forced} \

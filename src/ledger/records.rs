@@ -7,6 +7,7 @@ use crate::name::Name;
 use crate::phase::{Phase, State};
 use crate::plan::{Position, Records, Step};
 
+use super::holds::held_no_more;
 use super::{Change, Expressions, Ledger};
 
 /// What stands in the file while both columns are kept in step.
@@ -151,7 +152,8 @@ impl Ledger {
     #[must_use]
     pub fn rebuilding(change: &Change, phase: Phase) -> Vec<Step> {
         let state = match phase {
-            Phase::Contract => State::Contracting,
+            Phase::Hold | Phase::Contract => State::Contracting,
+            Phase::Undo => State::Undoing,
             _ => State::Aborting,
         };
         let mut steps = vec![
@@ -163,7 +165,7 @@ impl Ledger {
         steps
     }
 
-    /// Records a contract or an abort, after which the table is as `schema` says.
+    /// Records a contract or an abort, behind which nothing is left to do on the change and the table is as `schema` says.
     #[must_use]
     pub fn ended(&self, change: &Change, phase: Phase, schema: &str) -> Vec<Step> {
         let (state, name) = match phase {
@@ -180,6 +182,9 @@ impl Ledger {
         entry.push(("table_schema", Value::Text(schema.to_owned())));
         let mut steps = vec![forget_cursor(change.id), set_state(change, state)];
         steps.extend(forced(change, phase));
+        if change.text_held.is_some() {
+            steps.extend(held_no_more(change));
+        }
         steps.push(insert_entry(entry));
         steps
     }
@@ -237,7 +242,7 @@ pub fn begun_under(change: i64) -> Step {
     )
 }
 
-fn set_state(change: &Change, state: State) -> Step {
+pub(super) fn set_state(change: &Change, state: State) -> Step {
     Step::run(
         format!("the change is {state}"),
         Statement::with(
@@ -252,8 +257,9 @@ fn set_state(change: &Change, state: State) -> Step {
 }
 
 /// Keeps why a contract went past the gate, where it did.
-fn forced(change: &Change, phase: Phase) -> Option<Step> {
-    let reason = change.forced.clone().filter(|_| phase == Phase::Contract)?;
+pub(super) fn forced(change: &Change, phase: Phase) -> Option<Step> {
+    let is_contract = matches!(phase, Phase::Hold | Phase::Contract);
+    let reason = change.forced.clone().filter(|_| is_contract)?;
     Some(Step::run(
         "the reason to go past the gate is kept",
         Statement::with(

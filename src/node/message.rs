@@ -87,6 +87,7 @@ fn ask(mut body: Map<String, Value>) -> Result<Ask> {
         "migrate" => Ok(Ask::Apply(request(body)?)),
         "plan" => Ok(Ask::Plan(request(body)?)),
         "add_index" => Ok(Ask::Apply(Request::AddIndex(fields(&body)?))),
+        "undo" => Ok(Ask::Apply(Request::Undo(fields(&body)?))),
         "abort" => Ok(Ask::Apply(Request::Abort(fields(&body)?))),
         "verify" => fields(&body).map(Ask::Verify),
         "pause" => fields(&body).map(Ask::Pause),
@@ -98,7 +99,7 @@ fn ask(mut body: Map<String, Value>) -> Result<Ask> {
         "status" => nothing_more(&body).map(|()| Ask::Status),
         "history" => nothing_more(&body).map(|()| Ask::History),
         other => Err(Error::NotSupported(format!(
-            "no message is of type `{other}`: there are init, migrate, add_index, plan, abort, verify, pause, resume, \
+            "no message is of type `{other}`: there are init, migrate, add_index, plan, undo, abort, verify, pause, resume, \
              register_instance, heartbeat, retire_instance, who, status and history"
         ))),
     }
@@ -111,9 +112,10 @@ fn request(mut body: Map<String, Value>) -> Result<Request> {
         "migrate_data" => fields(&body).map(Request::MigrateData),
         "contract" => fields(&body).map(Request::Contract),
         "add_index" => fields(&body).map(Request::AddIndex),
+        "undo" => fields(&body).map(Request::Undo),
         "abort" => fields(&body).map(Request::Abort),
         other => Err(Error::NotSupported(format!(
-            "there is no phase `{other}`: there are expand, migrate_data, contract, add_index and abort"
+            "there is no phase `{other}`: there are expand, migrate_data, contract, add_index, undo and abort"
         ))),
     }
 }

@@ -58,6 +58,7 @@ pub fn abort(
         target,
         changes_values: computed.is_some(),
         computed,
+        leaves: &[],
     };
     let stages = match way {
         Way::AtOnce(left) => {

@@ -1,6 +1,7 @@
 //! Contract: the new column in the place of the old one.
 
 use crate::error::{Error, Result};
+use crate::name::Name;
 use crate::phase::Phase;
 use crate::request::Winner;
 use crate::schema::{Pair, Schema, Table, Target, rename_old, replace_old};
@@ -35,6 +36,8 @@ pub fn target(live: &Schema, before: Option<&str>, pair: &Pair, replaces: bool) 
 pub struct Contracting<'a> {
     /// The number of the change.
     pub change: i64,
+    /// Whether the old column is held, in the words of the phase.
+    pub phase: Phase,
     /// When its rows agree.
     pub agreement: &'a Agreement,
     /// What must not be found in any row; none where a winner settles it.
@@ -74,14 +77,18 @@ pub fn contract(
     way: Way,
     records: Vec<Step>,
 ) -> Plan {
-    const PURPOSE: &str = "rebuild the table without the old column";
     let Contracting {
         change,
+        phase,
         agreement,
         check,
         winner,
         ..
     } = *contracting;
+    let purpose = match phase {
+        Phase::Hold => "rebuild the table with the old column computed from the new one",
+        _ => "rebuild the table without the old column",
+    };
     let rebuild = |live, winner| Rebuild {
         change,
         live,
@@ -90,6 +97,7 @@ pub fn contract(
         target,
         computed: Some((agreement.pair.new.clone(), contracting.value(winner))),
         changes_values: contracting.changes_values(winner),
+        leaves: &[],
     };
     let stages = match way {
         Way::AtOnce(left) => {
@@ -97,23 +105,45 @@ pub fn contract(
             stages.extend(check.cloned().map(Stage::Sweep));
             let mut steps: Vec<Step> = check.map(Sweep::whole).into_iter().collect();
             steps.extend(drop_ours(&live, change));
-            stages.push(rebuild(&live, winner).stage(PURPOSE, steps, records));
+            stages.push(rebuild(&live, winner).stage(purpose, steps, records));
             stages
         }
         Way::Online(online) => {
             let settling = winner.map(|it| Backfill::new(agreement, Some(it), None).walk());
             let agreed = Sweep::of_disagreement(agreement);
-            rebuild(live, None).online(PURPOSE, *online, settling, Some(&agreed), records)
+            rebuild(live, None).online(purpose, *online, settling, Some(&agreed), records)
         }
     };
-    let old = agreement.pair.old.as_str();
     Plan {
-        phase: Some(Phase::Contract),
+        phase: Some(phase),
         table: table.name.clone(),
-        warnings: vec![format!(
-            "a statement that still says \"{old}\" in double quotes will not fail but read the word itself, \
-             as SQLite takes an unknown name in double quotes for a string"
-        )],
+        warnings: match phase {
+            Phase::Hold => held(&table.name, &agreement.pair.old),
+            _ => vec![gone(&agreement.pair.old)],
+        },
         stages,
     }
+}
+
+/// What people should know before the old column goes.
+pub(super) fn gone(old: &Name) -> String {
+    let old = old.as_str();
+    format!(
+        "a statement that still says \"{old}\" in double quotes will not fail but read the word itself, \
+         as SQLite takes an unknown name in double quotes for a string"
+    )
+}
+
+/// What people should know before it can be read alone.
+fn held(table: &Name, old: &Name) -> Vec<String> {
+    let (table, old) = (table.as_str(), old.as_str());
+    vec![
+        format!(
+            "a statement that writes `{old}` will fail, and `SELECT *` shows it behind all other columns of `{table}`"
+        ),
+        format!(
+            "`{old}` will be a generated column, which SQLite before 3.31 cannot read: such an application would fail with \
+             every statement on the file"
+        ),
+    ]
 }

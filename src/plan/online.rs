@@ -6,7 +6,7 @@
 
 use crate::database::ForeignKeys;
 use crate::name::Name;
-use crate::schema::{FoundTable, Kind, Object, Schema, Unique};
+use crate::schema::{FoundTable, Key, Kind, Object, Schema, Unique};
 
 use super::delta::{Delta, notes};
 use super::ours::{belongs_to, drop_one, drop_table};
@@ -204,7 +204,7 @@ impl Rebuild<'_> {
             work: Work::Copy(copying),
         })));
         stages.extend(check.cloned().map(Stage::Sweep));
-        let indexes = self.ours(|it| self.stays(it));
+        let indexes = self.ours(|it| self.stays(it) && !self.leaves.contains(it));
         let after = self.outcome(false);
         let done = after.schema.with_ours(indexes.clone());
         stages.push(Stage::Cutover(Box::new(Cutover {
@@ -238,12 +238,16 @@ impl Rebuild<'_> {
         ours.cloned().collect()
     }
 
-    /// Whether it is an index that the change gave its new column: it takes too long to go in the cutover, and is as good
-    /// for the table as it is then.
+    /// Whether it is an index that the change gave its new column: it takes too long to come or go in the cutover, and is
+    /// as good for the table as it is then.
     fn stays(&self, object: &Object) -> bool {
+        // What finds a row of a WITHOUT ROWID table is in each of its indexes.
+        let has_other_key =
+            matches!(self.table.key, Key::Columns(_)) && self.table.key != self.target.table.key;
         object.kind == Kind::Index
             && belongs_to(self.change, &object.name)
             && self.target.table.column(self.new).is_some()
+            && !has_other_key
     }
 
     /// What happens in the cutover, behind the last rows.

@@ -12,7 +12,7 @@ use rusqlite::types::Value;
 
 use crate::database::{ForeignKeys, Memory, Statement};
 use crate::name::Name;
-use crate::schema::{Key, Schema, Table, Target};
+use crate::schema::{Key, Object, Schema, Table, Target};
 
 use super::copying::Copying;
 use super::ours::{drop_table, without_ours_of};
@@ -36,6 +36,8 @@ pub(super) struct Rebuild<'a> {
     pub(super) computed: Option<(Name, String)>,
     /// Whether some row may get another value than the indexes have of it.
     pub(super) changes_values: bool,
+    /// The triggers and indexes that the change has on the table afterwards.
+    pub(super) leaves: &'a [Object],
 }
 
 impl Rebuild<'_> {
@@ -66,7 +68,8 @@ impl Rebuild<'_> {
     /// What must stand behind it.
     pub(super) fn outcome(&self, is_rebuilt: bool) -> Outcome {
         Outcome {
-            schema: without_ours_of(self.target.schema.clone(), self.change),
+            schema: without_ours_of(self.target.schema.clone(), self.change)
+                .with_ours(self.leaves.to_vec()),
             table: Some(self.target.table.clone()),
             is_rebuilt,
         }

@@ -177,6 +177,8 @@ impl Rollout {
             wait: self.gate.wait,
             force: self.gate.force,
             reason: self.gate.reason.clone(),
+            hold: None,
+            now: false,
         })
     }
 }

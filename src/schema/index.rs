@@ -14,6 +14,8 @@ pub(super) struct Index {
     partial: bool,
     /// Name or none for an expression, descending, collation; the key columns alone.
     pub(super) columns: Vec<(Option<Name>, bool, String)>,
+    /// What it holds behind these to find the row: no name for a rowid, and no column of the key that it has already.
+    pub(super) finds: Vec<Option<Name>>,
 }
 
 /// The indexes whose names are wanted, in SQLite's order.
@@ -28,6 +30,9 @@ pub(super) fn indexes(
     let mut columns = connection.prepare_cached(
         "SELECT name, \"desc\", coll FROM pragma_index_xinfo(?1, 'main') WHERE key ORDER BY seqno",
     )?;
+    let mut finds = connection.prepare_cached(
+        "SELECT name FROM pragma_index_xinfo(?1, 'main') WHERE NOT key ORDER BY seqno",
+    )?;
     let rows = list.query_map([table], |row| {
         Ok(Index {
             name: row.get(0)?,
@@ -35,6 +40,7 @@ pub(super) fn indexes(
             origin: row.get(2)?,
             partial: row.get(3)?,
             columns: Vec::new(),
+            finds: Vec::new(),
         })
     })?;
     let mut indexes = rows.collect::<rusqlite::Result<Vec<_>>>()?;
@@ -44,6 +50,9 @@ pub(super) fn indexes(
             .query_map([&index.name], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })?
+            .collect::<rusqlite::Result<_>>()?;
+        index.finds = finds
+            .query_map([&index.name], |row| row.get(0))?
             .collect::<rusqlite::Result<_>>()?;
     }
     Ok(indexes)

@@ -25,10 +25,10 @@ pub use nearest::nearest;
 pub use rehearsal::{
     Addition, Entries, Field, NewApps, Pair, Promise, Rehearsed, Shadow, Synced, Target, Trial,
     TypeSource, add_column, alterations_since, altered, check_conflicts, check_expression,
-    default_of, expect_columns, index_twins, remove_new, rename_old, replace_old, synced,
-    text_under, text_without, typed, wanted_index, with_index,
+    default_of, expect_columns, failing, hold_old, index_twins, remove_new, rename_old,
+    replace_old, synced, text_under, text_without, typed, wanted_index, with_index,
 };
-pub use table::{Column, Key, KeyColumn, Table};
+pub use table::{Column, Generated, Key, KeyColumn, Table};
 pub use unique::Unique;
 
 /// What kind of thing a schema row describes.

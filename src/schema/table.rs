@@ -215,25 +215,25 @@ impl Table {
             .filter(|column| column.generated != Some(Generated::Virtual))
     }
 
-    /// Whether the indexes are those of `live`, entry by entry, where this is that table with the same rows, and the
-    /// old column of the pair there has the name of the new one here.
+    /// Whether the indexes are those of `live`, entry by entry, where this is that table with the same rows, and both
+    /// columns of the pair hold the same, as far as either table has them.
     #[must_use]
     pub fn keeps_indexes_of(&self, live: &Self, pair: Option<(&Name, &Name)>) -> bool {
         let renamed = |name: &Name| match pair {
-            Some((old, new)) if name == old => new.clone(),
+            Some((one, other)) if name == one => other.clone(),
             _ => name.clone(),
         };
-        let there = |index: &Index| {
+        let under_one_name = |index: &Index| {
             let mut index = index.clone();
-            for (name, ..) in &mut index.columns {
+            let names = index.columns.iter_mut().map(|(name, ..)| name);
+            for name in names.chain(&mut index.finds) {
                 *name = name.as_ref().map(renamed);
             }
             index
         };
-        live.indexes
-            .iter()
-            .map(there)
-            .all(|it| self.indexes.contains(&it))
+        let here: Vec<Index> = self.indexes.iter().map(under_one_name).collect();
+        let mut there = live.indexes.iter().map(under_one_name);
+        there.all(|it| here.contains(&it))
     }
 
     /// The names of its indexes, those apart that are changeover's own.

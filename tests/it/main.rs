@@ -19,6 +19,7 @@ mod crash;
 mod documents;
 mod full_disk;
 mod gate;
+mod hold;
 mod indexes;
 mod instances;
 mod litestream;

@@ -706,7 +706,7 @@ const NO_MESSAGES: &[(&str, u64, &str)] = &[
     (
         "{\"type\": \"Migrate\"}",
         10,
-        "no message is of type `Migrate`: there are init, migrate, add_index, plan, abort, verify, pause, resume, register_instance, heartbeat, retire_instance, who, status and history",
+        "no message is of type `Migrate`: there are init, migrate, add_index, plan, undo, abort, verify, pause, resume, register_instance, heartbeat, retire_instance, who, status and history",
     ),
     ("{\"type\": \"migrate\"}", 12, "the message has no `phase`"),
     (
@@ -717,7 +717,7 @@ const NO_MESSAGES: &[(&str, u64, &str)] = &[
     (
         "{\"type\": \"migrate\", \"phase\": \"migrate-data\"}",
         10,
-        "there is no phase `migrate-data`: there are expand, migrate_data, contract, add_index and abort",
+        "there is no phase `migrate-data`: there are expand, migrate_data, contract, add_index, undo and abort",
     ),
     (
         "{\"type\": \"plan\", \"phase\": \"Expand\"}",

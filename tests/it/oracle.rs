@@ -173,6 +173,7 @@ fn leftovers(original: &File, changed: &File) -> Vec<String> {
         "_changeover_runs",
         "_changeover_instances",
         "_changeover_deployments",
+        "_changeover_texts",
     ];
     let added: Vec<String> = ours(changed)
         .into_iter()

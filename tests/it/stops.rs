@@ -114,7 +114,7 @@ fn migrated_twins() -> impl Iterator<Item = Twins> {
 }
 
 /// Of the events of an online phase the first, the second and the last of each kind, before the cutover and behind it.
-fn moments(events: &[Event]) -> BTreeSet<usize> {
+pub(crate) fn some_of_each_kind(events: &[Event]) -> BTreeSet<usize> {
     let mut kinds: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     let mut is_cut_over = false;
     for (at, event) in events.iter().enumerate() {
@@ -135,7 +135,7 @@ fn run_through(twins: &Twins, phase: Phase, mut at_event: impl FnMut()) -> BTree
         events.push(event.clone());
         at_event();
     });
-    let moments = moments(&events);
+    let moments = some_of_each_kind(&events);
     assert!(moments.len() > 8, "too few events: {events:?}");
     moments
 }

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use changeover::changeover::{Changeover, Options, Rebuilds, Runner};
 use changeover::event::{self, Event, Observer};
-use changeover::request::{Abort, AddIndex, Contract, Expand, MigrateData, Request, Term};
+use changeover::request::{Abort, AddIndex, Contract, Expand, MigrateData, Request, Term, Undo};
 use changeover::{Phase, Result};
 
 pub(crate) use changeover::Error;
@@ -201,8 +201,9 @@ impl Change<'_> {
                 expand: false,
             }),
             // The applications of the tests have just written.
-            Phase::Contract => Request::Contract(Contract {
+            Phase::Hold => Request::Contract(Contract {
                 quiet_for: Duration::ZERO,
+                hold: Some(Duration::from_hours(1).try_into().unwrap()),
                 ..Contract::of(table, self.old)
             }),
             Phase::AddIndex => Request::AddIndex(AddIndex {
@@ -212,6 +213,12 @@ impl Change<'_> {
                 unique: false,
                 condition: None,
             }),
+            Phase::Contract => Request::Contract(Contract {
+                quiet_for: Duration::ZERO,
+                now: true,
+                ..Contract::of(table, self.old)
+            }),
+            Phase::Undo => Request::Undo(Undo { table }),
             Phase::Abort => Request::Abort(Abort {
                 table,
                 winner: None,

@@ -99,7 +99,7 @@ impl Twins {
         match self.state() {
             None | Some(State::Expanded | State::Migrating | State::Aborted) => &["name"],
             Some(State::Migrated | State::Contracting | State::Aborting) => &["name", "full_name"],
-            Some(State::Contracted) => &["full_name"],
+            Some(State::Held | State::Undoing | State::Contracted) => &["full_name"],
         }
     }
 

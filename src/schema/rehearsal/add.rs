@@ -43,8 +43,18 @@ pub fn add_column(
     declared_type: &str,
     source: TypeSource,
 ) -> Result<Addition> {
-    let added = Replica::of(&schema.only_with_indexes(table))?;
     let definition = definition(schema, table, declared_type, source)?;
+    added(schema, table, column, &definition)
+}
+
+/// Rehearses it with all that stands behind the name of the column.
+pub(super) fn added(
+    schema: &Schema,
+    table: &Name,
+    column: &Name,
+    definition: &str,
+) -> Result<Addition> {
+    let added = Replica::of(&schema.only_with_indexes(table))?;
     let action = format!("ADD COLUMN {} {definition}", column.as_written());
     let action = action.trim_end();
     added.alter(table, action).map_err(|error| match error {
@@ -58,7 +68,7 @@ pub fn add_column(
     let text = added.text(Kind::Table, table)?;
     let wider = schema.clone().with_text(Kind::Table, table, &text);
     let (mut breaks, warnings) = changes(schema, &wider, column)?;
-    breaks.extend(captures(schema, table, column, &definition)?);
+    breaks.extend(captures(schema, table, column, definition)?);
     Ok(Addition {
         table: added.table(table)?,
         schema: wider,
