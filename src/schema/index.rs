@@ -14,7 +14,8 @@ pub(super) struct Index {
     partial: bool,
     /// Name or none for an expression, descending, collation; the key columns alone.
     pub(super) columns: Vec<(Option<Name>, bool, String)>,
-    /// What it holds behind these to find the row: no name for a rowid, and no column of the key that it has already.
+    /// What it holds behind these to find the row: no name for a rowid, and no column of the key that it has already. Nothing
+    /// of the key itself, which in a WITHOUT ROWID table is the table.
     pub(super) finds: Vec<Option<Name>>,
 }
 
@@ -51,9 +52,11 @@ pub(super) fn indexes(
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
             })?
             .collect::<rusqlite::Result<_>>()?;
-        index.finds = finds
-            .query_map([&index.name], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
+        if index.origin != "pk" {
+            index.finds = finds
+                .query_map([&index.name], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+        }
     }
     Ok(indexes)
 }
