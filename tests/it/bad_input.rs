@@ -1455,7 +1455,7 @@ fn ledger_of_a_newer_format_is_refused_by_every_command() {
             line,
             3,
             10,
-            "the ledger in the file is of format 99, this changeover knows up to 6",
+            "the ledger in the file is of format 99, this changeover knows up to 7",
         );
     }
     let replies = unchanged(&db, || {
