@@ -75,24 +75,24 @@ fn under_traffic(sizes: &Sizes, path: &Path, table: &mut Table) -> Outcome<()> {
     // From here on the log is ours too.
     Connection::open(path)?.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     eprintln!("{head}: and the index");
-    let (with, (took, told)) = written(path, || {
+    let (with, (took, found)) = written(path, || {
         let started = Instant::now();
-        let told = added(&mut changeover)?;
-        Ok((started.elapsed(), told))
+        let found = added(&mut changeover)?;
+        Ok((started.elapsed(), found))
     })?;
     for (with, without) in with.iter().zip(&without) {
         let ranked = [with, without].map(|it| Ranked::of(&it.writes));
         let head = format!("{head}, {}", with.writer.what);
         compare(table, &head, &ranked, [&with.errors, &without.errors]);
     }
-    let holds = told.holds;
+    let holds = found.holds;
     table.within(format!("{head}, locks held: p50"), holds.p50, None);
     let p99 = format!("{head}, locks held: p99");
     table.within(p99, holds.p99, Some(LONGEST_HOLD));
     let max = format!("{head}, locks held: max");
     table.within(max, holds.max, Some(LONGEST));
     let cutover = format!("{head}, cutover");
-    table.within(cutover, told.cutover, Some(LONGEST));
+    table.within(cutover, found.cutover, Some(LONGEST));
     table.within(format!("{head}, all in all"), took, None);
     table.size(
         format!("{head}, log at most"),

@@ -15,6 +15,9 @@ const IN_GAP: u32 = 200;
 /// From how many frames on it is moved between two reads of ours: where applications do so.
 const BETWEEN_READS: u32 = 1000;
 
+/// From how many frames on it is moved there under the write lock in the end, where it cannot be otherwise.
+const LONG_BETWEEN_READS: u32 = 4000;
+
 /// How often that is tried, and how long it is let be in between.
 const ATTEMPTS: u32 = 10;
 const MOMENT: Duration = Duration::from_millis(1);
@@ -140,11 +143,20 @@ impl Database {
     /// nobody can move what came behind its beginning, and hardly anybody would meet the moment between two. Who reads
     /// behind that reads from the file, and keeps nobody from beginning the log anew.
     pub fn tend_log_between_reads(&self) -> Result<()> {
-        for _ in 0..ATTEMPTS {
-            if !self.is_wal || self.checkpoint(Checkpoint::Noop)?.frames < BETWEEN_READS {
+        if !self.is_wal {
+            return Ok(());
+        }
+        for attempt in 1..=ATTEMPTS {
+            let length = self.checkpoint(Checkpoint::Noop)?;
+            if length.frames < BETWEEN_READS {
                 break;
             }
-            let moved = self.checkpoint(Checkpoint::Passive)?;
+            let is_long = length.frames >= LONG_BETWEEN_READS && attempt == ATTEMPTS;
+            let moved = self.checkpoint(if is_long {
+                Checkpoint::Restart
+            } else {
+                Checkpoint::Passive
+            })?;
             if !moved.is_busy && moved.behind == 0 {
                 break;
             }
