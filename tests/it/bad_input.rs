@@ -1434,7 +1434,7 @@ fn ledger_of_a_newer_format_is_refused_by_every_command() {
     words(&db, "expand users full_name").done();
     execute(
         &db,
-        "UPDATE _changeover_ledger_format SET version = 99 WHERE version = 5",
+        "UPDATE _changeover_ledger_format SET version = 99 WHERE version = 6",
     );
     let lines = [
         "status",
@@ -1443,6 +1443,8 @@ fn ledger_of_a_newer_format_is_refused_by_every_command() {
         "plan abort users",
         "abort users",
         "expand users full_name",
+        "add-index users name",
+        "verify --index i",
         "who",
         "instance list",
         "instance register web --version 0",

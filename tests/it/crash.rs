@@ -11,7 +11,8 @@ use super::application::{Application, expect_twins, make_tables, written};
 use super::process::{Dice, Folder, await_end, number, on, start, texts, words};
 
 const EXPAND: &str = "expand people full_name --from name";
-const MIGRATE_DATA: &str = "migrate-data name full_name --batch-rows 20";
+/// Its index is built beside the table.
+const MIGRATE_DATA: &str = "migrate-data name full_name --batch-rows 20 --online always";
 const CONTRACT: &str = "contract people name --quiet-for 0";
 const ABORT: &str = "abort people";
 
