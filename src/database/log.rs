@@ -15,11 +15,12 @@ const IN_GAP: u32 = 200;
 /// From how many frames on it is moved between two reads of ours: where applications do so.
 const BETWEEN_READS: u32 = 1000;
 
-/// From how many frames on it is moved there under the write lock in the end, where it cannot be otherwise.
+/// From how many frames on that is tried for longer.
 const LONG_BETWEEN_READS: u32 = 4000;
 
-/// How often that is tried, and how long it is let be in between.
+/// How often that is tried, how often where the log is long, and how long it is let be in between.
 const ATTEMPTS: u32 = 10;
+const LONG_ATTEMPTS: u32 = 200;
 const MOMENT: Duration = Duration::from_millis(1);
 
 /// How far the log grows before it is moved at any time, in KiB: each move waits for the disk.
@@ -146,18 +147,18 @@ impl Database {
         if !self.is_wal {
             return Ok(());
         }
-        for attempt in 1..=ATTEMPTS {
+        for attempt in 0..LONG_ATTEMPTS {
             let length = self.checkpoint(Checkpoint::Noop)?;
-            if length.frames < BETWEEN_READS {
+            let is_long = length.frames >= LONG_BETWEEN_READS;
+            if length.frames < BETWEEN_READS || (attempt >= ATTEMPTS && !is_long) {
                 break;
             }
-            let is_long = length.frames >= LONG_BETWEEN_READS && attempt == ATTEMPTS;
-            let moved = self.checkpoint(if is_long {
-                Checkpoint::Restart
-            } else {
-                Checkpoint::Passive
-            })?;
-            if !moved.is_busy && moved.behind == 0 {
+            if length.behind >= IN_GAP {
+                self.checkpoint(Checkpoint::Passive)?;
+            }
+            // What others have written meanwhile is little, and moved in a moment under the lock.
+            let behind = self.checkpoint(Checkpoint::Noop)?.behind;
+            if behind < IN_GAP && !self.checkpoint(Checkpoint::Restart)?.is_busy {
                 break;
             }
             // An application is at it, and comes to its end as nobody reads now.
