@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::database::schema_version;
 use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::ledger;
 use crate::plan::{Building, IndexBuild, Stage, Step};
 use crate::schema::{Entries, Key, Object, Schema, Table, Unique};
 
+use super::Options;
+use super::cutover::is_void;
 use super::rebuild::{Cost, estimate};
 use super::run::{Execution, Ran, tell};
-use super::{Options, Rebuilds};
 
 /// What the making of an index takes for each row, and for each page that they fill: measured, and rounded up.
 const COST: Cost = Cost {
@@ -41,12 +40,7 @@ pub(super) fn making(
 ) -> Result<Making> {
     let count = u32::try_from(indexes.len()).unwrap_or(u32::MAX);
     let hold = estimate(connection, table, COST * count, options.max_hold)?;
-    let is_beside = match options.rebuilds {
-        Rebuilds::Online => true,
-        Rebuilds::Auto => hold.is_none(),
-        Rebuilds::AtOnce => false,
-    };
-    if indexes.is_empty() || !is_beside {
+    if indexes.is_empty() || !options.rebuilds.are_online(hold.is_none()) {
         return Ok(Making::AtOnce(None));
     }
     let uniques = Unique::of(connection, table)?;
@@ -85,7 +79,8 @@ impl Execution<'_> {
         match ran {
             Err(error) if is_odd(&error) => {
                 // Whatever it was, it may have come of that.
-                if self.is_schema_another()? || !self.is_fresh()? {
+                let (delta, change) = (&build.cutover.delta, self.planned.change);
+                if is_void(delta, change, self.database.connection())? || !self.is_fresh()? {
                     return Ok(Ran::Stale);
                 }
                 let why = error.to_string();
@@ -94,15 +89,6 @@ impl Execution<'_> {
             }
             ran => ran,
         }
-    }
-
-    /// Whether somebody has changed the schema since rows are noted, or run VACUUM: then nothing that was built is good any
-    /// more, and our connection has forgotten the imposters.
-    fn is_schema_another(&self) -> Result<bool> {
-        let connection = self.database.connection();
-        let begun = ledger::rebuilt_under(connection, self.planned.change)?;
-        let now = schema_version(connection)?;
-        Ok(begun.is_some_and(|it| it != now))
     }
 
     fn build_beside(&mut self, build: &IndexBuild) -> Result<Ran> {

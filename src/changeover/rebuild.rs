@@ -37,6 +37,17 @@ pub enum Rebuilds {
     AtOnce,
 }
 
+impl Rebuilds {
+    /// Whether it is in many where that is called for, or not.
+    pub(super) fn are_online(self, is_called_for: bool) -> bool {
+        match self {
+            Self::Online => true,
+            Self::Auto => is_called_for,
+            Self::AtOnce => false,
+        }
+    }
+}
+
 /// A rebuild that could be done online.
 pub(super) struct Wanted<'a> {
     pub(super) change: &'a Change,
@@ -58,12 +69,7 @@ impl View<'_> {
         let is_begun = change.state.is_rebuilding();
         let hold = estimate(self.connection, table, COST, self.options.max_hold)?;
         let is_long = hold.is_none();
-        let is_online = match self.options.rebuilds {
-            Rebuilds::Online => true,
-            Rebuilds::Auto => is_begun || is_long,
-            Rebuilds::AtOnce => false,
-        };
-        if !is_online {
+        if !self.options.rebuilds.are_online(is_begun || is_long) {
             return Ok((Way::AtOnce(found), None));
         }
         let name = table.name.as_str();

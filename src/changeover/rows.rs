@@ -1,7 +1,5 @@
 //! Work on all rows of a table: a walk in short transactions, a sweep in short reads.
 
-use std::slice;
-
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
@@ -13,7 +11,7 @@ use crate::plan::{Expect, Gather, Path, Position, Scratch, Sweep, Upto, Walk};
 
 use super::cutover::{MOST_DOUBLINGS, drain, is_void, left_to_copy};
 use super::lease::Lease;
-use super::run::{Execution, Ran, is_fresh_since, perform_all, tell};
+use super::run::{Execution, Ran, is_fresh_since, perform, perform_all, tell};
 
 /// How many rows are read at once: a few milliseconds' worth, since without a write-ahead log a read keeps
 /// everybody from writing.
@@ -197,7 +195,7 @@ impl Execution<'_> {
     /// Works in temporary tables.
     pub(super) fn scratch(&mut self, scratch: &Scratch) -> Result<Ran> {
         for step in &scratch.steps {
-            perform_all(slice::from_ref(step), self.database.connection())?;
+            perform(step, self.database.connection())?;
             self.keep_lease()?;
         }
         Ok(Ran::Done)

@@ -279,7 +279,7 @@ pub(super) fn perform_all(steps: &[Step], connection: &Connection) -> Result<()>
     steps.iter().try_for_each(|step| perform(step, connection))
 }
 
-fn perform(step: &Step, connection: &Connection) -> Result<()> {
+pub(super) fn perform(step: &Step, connection: &Connection) -> Result<()> {
     match &step.expect {
         Expect::Success => step.statement.run(connection).map(drop),
         Expect::Changes(rows) => match step.statement.run(connection)? {

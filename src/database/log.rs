@@ -102,7 +102,7 @@ impl<'a> Log<'a> {
         let behind = if length.behind < self.in_gap {
             length.behind
         } else {
-            self.move_along()?
+            self.database.move_log_along()?
         };
         Ok((1..self.in_gap).contains(&behind))
     }
@@ -115,13 +115,7 @@ impl<'a> Log<'a> {
     /// Moves a full log as far as it can be without holding up anybody. Returns whether [`Log::restart`] may do the
     /// rest; where a reader keeps most of the log from being moved, it would wait for him under the lock.
     pub(super) fn empty(&self) -> Result<bool> {
-        Ok(self.move_along()? < self.in_gap)
-    }
-
-    /// Moves the log as far as nobody is held up, and returns how much is left that somebody reads or has just written.
-    fn move_along(&self) -> Result<u32> {
-        self.checkpoint(Checkpoint::Passive)?;
-        Ok(self.checkpoint(Checkpoint::Noop)?.behind)
+        Ok(self.database.move_log_along()? < self.in_gap)
     }
 
     /// Moves what is left under the write lock, and returns whether the next write begins the log anew.
@@ -153,11 +147,11 @@ impl Database {
             if length.frames < BETWEEN_READS || (attempt >= ATTEMPTS && !is_long) {
                 break;
             }
-            if length.behind >= IN_GAP {
-                self.checkpoint(Checkpoint::Passive)?;
-            }
+            let behind = match length.behind {
+                little @ ..IN_GAP => little,
+                _ => self.move_log_along()?,
+            };
             // What others have written meanwhile is little, and moved in a moment under the lock.
-            let behind = self.checkpoint(Checkpoint::Noop)?.behind;
             if behind < IN_GAP && !self.checkpoint(Checkpoint::Restart)?.is_busy {
                 break;
             }
@@ -165,6 +159,12 @@ impl Database {
             thread::sleep(MOMENT);
         }
         Ok(())
+    }
+
+    /// Moves the log as far as nobody is held up, and returns how much is left that somebody reads or has just written.
+    fn move_log_along(&self) -> Result<u32> {
+        self.checkpoint(Checkpoint::Passive)?;
+        Ok(self.checkpoint(Checkpoint::Noop)?.behind)
     }
 
     fn checkpoint(&self, checkpoint: Checkpoint) -> Result<Length> {

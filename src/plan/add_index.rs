@@ -10,7 +10,7 @@ use super::indexes::make_indexes;
 use super::online::Leftovers;
 use super::ours::{drop_ours, without_ours_of};
 use super::path::Path;
-use super::{Expect, Outcome, Plan, Scratch, Stage, Step, Transaction};
+use super::{Expect, Plan, Scratch, Stage, Step, Transaction};
 
 /// An index that a table gets.
 #[derive(Debug)]
@@ -152,15 +152,6 @@ impl NewIndex<'_> {
 }
 
 fn once(purpose: &str, steps: Vec<Step>, (schema, table): (Schema, Option<Table>)) -> Transaction {
-    Transaction {
-        purpose: purpose.to_owned(),
-        // No row of the application is written; and a run is known before its change is.
-        foreign_keys: ForeignKeys::Off,
-        steps,
-        outcome: Some(Outcome {
-            schema,
-            table,
-            is_rebuilt: false,
-        }),
-    }
+    // No row of the application is written; and a run is known before its change is.
+    Transaction::leading_to(&schema, table.as_ref(), purpose, ForeignKeys::Off, steps)
 }

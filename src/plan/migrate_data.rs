@@ -12,7 +12,7 @@ use super::online::Leftovers;
 use super::ours::{drop_ours, without_ours_of};
 use super::sync::SyncTriggers;
 use super::walk::Sweep;
-use super::{Agreement, Outcome, Plan, Stage, Step, Transaction, schema_rows};
+use super::{Agreement, Plan, Stage, Step, Transaction, schema_rows};
 
 /// The ledger's part in a data migration, as steps.
 #[derive(Debug)]
@@ -161,16 +161,7 @@ fn once(purpose: &str, steps: Vec<Step>, outcome: &Schema, table: &Table) -> Sta
 }
 
 fn transaction(purpose: &str, steps: Vec<Step>, outcome: &Schema, table: &Table) -> Transaction {
-    Transaction {
-        purpose: purpose.to_owned(),
-        foreign_keys: ForeignKeys::On,
-        steps,
-        outcome: Some(Outcome {
-            schema: outcome.clone(),
-            table: Some(table.clone()),
-            is_rebuilt: false,
-        }),
-    }
+    Transaction::leading_to(outcome, Some(table), purpose, ForeignKeys::On, steps)
 }
 
 /// Drops what the change has on the table, and writes the texts that are others in `then`, without touching a row. Other

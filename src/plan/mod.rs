@@ -224,6 +224,26 @@ impl Plan {
 }
 
 impl Transaction {
+    /// Steps that lead to a schema, and do not write the rows of a table anew.
+    fn leading_to(
+        schema: &Schema,
+        table: Option<&Table>,
+        purpose: &str,
+        foreign_keys: ForeignKeys,
+        steps: Vec<Step>,
+    ) -> Self {
+        Self {
+            purpose: purpose.to_owned(),
+            foreign_keys,
+            steps,
+            outcome: Some(Outcome {
+                schema: schema.clone(),
+                table: table.cloned(),
+                is_rebuilt: false,
+            }),
+        }
+    }
+
     fn part(&self) -> Part<'_> {
         (Manner::Once, self.steps.clone(), &self.purpose)
     }

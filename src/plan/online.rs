@@ -127,16 +127,13 @@ pub(super) fn give_up(left: &Leftovers, live: &Schema, change: i64) -> (Vec<Stag
 }
 
 fn once(purpose: &str, steps: Vec<Step>, schema: &Schema) -> Stage {
-    Stage::Once(Transaction {
-        purpose: purpose.to_owned(),
-        foreign_keys: ForeignKeys::Off,
+    Stage::Once(Transaction::leading_to(
+        schema,
+        None,
+        purpose,
+        ForeignKeys::Off,
         steps,
-        outcome: Some(Outcome {
-            schema: schema.clone(),
-            table: None,
-            is_rebuilt: false,
-        }),
-    })
+    ))
 }
 
 impl Rebuild<'_> {

@@ -9,7 +9,7 @@ use super::indexes::make_indexes;
 use super::online::{Leftovers, Way, give_up};
 use super::ours::{drop_one, drop_ours, without_ours_of};
 use super::rebuild::Rebuild;
-use super::{Agreement, Outcome, Plan, Stage, Step, SyncTriggers, Transaction};
+use super::{Agreement, Plan, Stage, Step, SyncTriggers, Transaction};
 
 /// What is brought back.
 #[derive(Debug)]
@@ -136,14 +136,5 @@ fn once(purpose: &str, steps: Vec<Step>, outcome: &Schema) -> Stage {
 }
 
 fn transaction(purpose: &str, steps: Vec<Step>, outcome: &Schema) -> Transaction {
-    Transaction {
-        purpose: purpose.to_owned(),
-        foreign_keys: ForeignKeys::On,
-        steps,
-        outcome: Some(Outcome {
-            schema: outcome.clone(),
-            table: None,
-            is_rebuilt: false,
-        }),
-    }
+    Transaction::leading_to(outcome, None, purpose, ForeignKeys::On, steps)
 }
