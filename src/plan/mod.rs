@@ -14,6 +14,7 @@ mod expand;
 mod hold;
 mod index_build;
 mod index_look;
+mod index_side;
 mod indexes;
 mod migrate_data;
 mod online;
