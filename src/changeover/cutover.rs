@@ -9,7 +9,9 @@ use crate::event::Event;
 use crate::ledger;
 use crate::plan::{Cutover, Delta, Entry, Upto};
 
-use super::run::{Execution, Ran, expect_outcome, is_fresh, lease_is_held, perform_all, tell};
+use super::run::{
+    Execution, Ran, expect_outcome, is_fresh_since, lease_is_held, perform_all, tell,
+};
 
 /// As many rows are copied in one stretch in the time that one takes which is brought up to date by itself.
 const ROWS_AN_ENTRY: u32 = 8;
@@ -27,12 +29,13 @@ impl Execution<'_> {
     pub(super) fn cut_over(&mut self, cutover: &Cutover) -> Result<Ran> {
         let Cutover { delta, transaction } = cutover;
         let mut turns = Turns::new(self.database, self.options.batch_rows)?;
+        let mut seen = None;
         loop {
             let rows = turns.rows()?;
             let (version, schema, change) = (self.version, &self.schema, self.planned.change);
             let (lease, backlog) = (&mut self.lease, &mut self.backlog);
             let taken = turns.take(transaction.foreign_keys, self.observer, |connection| {
-                if !is_fresh(version, schema, connection)?
+                if !is_fresh_since(version, schema, &mut seen, connection)?
                     || is_void(delta, change, connection)?
                     || !lease_is_held(lease)?
                 {

@@ -5,10 +5,12 @@
 //! an imposter table, which is in no file and is known to one connection alone, for as long as that does not read
 //! the schema anew.
 
-use rusqlite::{Connection, ffi};
+use rusqlite::Connection;
 
 use crate::error::Result;
 use crate::name::Name;
+
+use super::handle::control_imposters;
 
 /// A table that is the b-tree of another one, or of an index, under a second name.
 #[derive(Clone, Debug)]
@@ -28,32 +30,14 @@ impl Imposter {
             [&self.of],
             |row| row.get(0),
         )?;
-        control(connection, 1, root);
+        control_imposters(connection, 1, root);
         let made = connection.execute_batch(&self.text);
-        control(connection, 0, 0);
+        control_imposters(connection, 0, 0);
         Ok(made?)
     }
 }
 
 /// Takes all second names away from the connection.
 pub(super) fn forget(connection: &Connection) {
-    control(connection, 0, 1);
-}
-
-/// While `on`, a `CREATE TABLE` on this connection makes an imposter of the b-tree at `root`. Switched off with a `root`, SQLite
-/// reads the schema anew, which knows of none.
-#[allow(unsafe_code)]
-fn control(connection: &Connection, on: i32, root: i32) {
-    // SAFETY: the handle is that of an open connection, which outlives the call and is used by this thread alone, as it
-    // is borrowed here and not `Sync`; the operation takes the connection, the name of a database and two integers, and keeps none
-    // of them.
-    unsafe {
-        ffi::sqlite3_test_control(
-            ffi::SQLITE_TESTCTRL_IMPOSTER,
-            connection.handle(),
-            c"main".as_ptr(),
-            on,
-            root,
-        );
-    }
+    control_imposters(connection, 0, 1);
 }

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use crate::error::Result;
 
-use super::Database;
+use super::{Database, handle};
 
-/// From how many frames on the log is moved in a gap. Applications do so at 1,000, in a commit of theirs, which would
-/// then wait for what is our work. And while others write, the last of it is moved under the write lock, which waits
-/// until the disk has all the pages since the last time: some 2 ms for 200, and 8 ms for 800.
+/// How many frames are moved at once in a gap.
 const IN_GAP: u32 = 200;
+
+/// From how many frames on the log is begun anew in a gap. Applications move it at 1,000, in a commit of theirs, which would
+/// then wait for what is our work.
+const ANEW: u32 = 800;
 
 /// From how many frames on it is moved between two reads of ours: where applications do so.
 const BETWEEN_READS: u32 = 1000;
@@ -36,8 +38,9 @@ const PATIENCE: Duration = Duration::from_millis(5);
 /// The write-ahead log of a file. For as long as this lives, commits of ours do not move it.
 pub(super) struct Log<'a> {
     database: &'a Database,
-    /// From how many frames on it is moved in a gap, is moved at any time, and is full.
+    /// From how many frames on it is moved in a gap, is begun anew there, is moved at any time, and is full.
     in_gap: u32,
+    anew: u32,
     long: u32,
     full: u32,
     /// Where our commits would move it else.
@@ -80,6 +83,7 @@ impl<'a> Log<'a> {
         let log = Self {
             database,
             in_gap: IN_GAP.min(frames(LONG_KIB)),
+            anew: ANEW.min(frames(LONG_KIB)),
             long: frames(LONG_KIB),
             full: frames(FULL_KIB),
             automatic: pragma("wal_autocheckpoint")?,
@@ -104,7 +108,10 @@ impl<'a> Log<'a> {
         } else {
             self.database.move_log_along()?
         };
-        Ok((1..self.in_gap).contains(&behind))
+        if length.frames < self.anew || !(1..self.in_gap).contains(&behind) {
+            return Ok(false);
+        }
+        Ok(self.database.move_log_along()? > 0)
     }
 
     /// Whether there is no room for another turn before the log is begun anew.
@@ -164,6 +171,7 @@ impl Database {
     /// Moves the log as far as nobody is held up, and returns how much is left that somebody reads or has just written.
     fn move_log_along(&self) -> Result<u32> {
         self.checkpoint(Checkpoint::Passive)?;
+        handle::sync(&self.connection)?;
         Ok(self.checkpoint(Checkpoint::Noop)?.behind)
     }
 

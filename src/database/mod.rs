@@ -1,5 +1,6 @@
 //! The connection to the file: how it is opened, read in a snapshot and written in a transaction.
 
+mod handle;
 mod holds;
 mod imposter;
 mod log;
