@@ -19,19 +19,23 @@ const ROWS_AN_ENTRY: u32 = 8;
 /// What part of the entries that a turn takes it has to be rid of at least, where as many come meanwhile.
 const SLOWEST: u32 = 4;
 
-/// How often the rows of a turn are doubled at most where applications write more than that between two turns, and how
-/// many are brought up to date in one turn.
-pub(super) const MOST_DOUBLINGS: u32 = 12;
+/// How many are brought up to date in one turn at most.
 const MOST: u32 = 4096;
+
+/// How often that is doubled at most.
+const MOST_DOUBLINGS: u32 = 12;
+
+/// How many the first turn brings up to date that does nothing else.
+const ENTRIES_AT_FIRST: u32 = 64;
 
 impl Execution<'_> {
     /// Empties the delta in turns, until one turn has time for what is left and for the transaction behind it.
     pub(super) fn cut_over(&mut self, cutover: &Cutover) -> Result<Ran> {
         let Cutover { delta, transaction } = cutover;
-        let mut turns = Turns::new(self.database, self.options.batch_rows)?;
+        let mut turns = Turns::new(self.database, ENTRIES_AT_FIRST, MOST)?;
         let mut seen = None;
         loop {
-            let rows = turns.rows()?;
+            let most = turns.rows(self.backlog.doublings)?.min(MOST);
             let (version, schema, change) = (self.version, &self.schema, self.planned.change);
             let (lease, backlog) = (&mut self.lease, &mut self.backlog);
             let taken = turns.take(transaction.foreign_keys, self.observer, |connection| {
@@ -41,7 +45,7 @@ impl Execution<'_> {
                 {
                     return Ok(None);
                 }
-                if !drain(delta, rows, backlog, Some(Upto::End), connection)? {
+                if !drain(delta, most, backlog, Some(Upto::End), connection)? {
                     return Ok(Some(false));
                 }
                 perform_all(&transaction.steps, connection)?;
@@ -78,6 +82,9 @@ impl Execution<'_> {
 }
 
 /// How work on the delta gets on, beside applications that go on writing.
+///
+/// Where they write hardly less than a turn takes, turn for turn, it takes twice as many each time, however long that holds
+/// the lock: it would never be done otherwise.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     /// How often the rows of a turn were doubled.
@@ -87,34 +94,31 @@ pub(super) struct Backlog {
 }
 
 impl Backlog {
+    /// How many a turn takes that has time for so many.
+    pub(super) fn most(&self, entries: u32) -> u32 {
+        entries.saturating_mul(1 << self.doublings).min(MOST)
+    }
+
     /// A turn has taken so many entries and left so many.
     fn turned(&mut self, taken: u32, left: i64) {
         let progress = self.left.map(|before| before - left);
         let is_slow = progress.is_some_and(|it| it < i64::from(taken / SLOWEST).max(1));
         self.doublings = match left {
             0 => 0,
-            _ => self.doublings + u32::from(is_slow),
+            _ => MOST_DOUBLINGS.min(self.doublings + u32::from(is_slow)),
         };
         self.left = Some(left);
     }
 }
 
-/// Brings the rows up to date that stand in the delta, as many as there is time for in half a turn that could copy so many
-/// rows. Returns whether none are left.
-///
-/// Where applications write hardly less than that, turn for turn, it takes twice as many each time, however long that holds
-/// the lock: they would never be done otherwise.
+/// Brings so many rows up to date that stand in the delta, the oldest first. Returns whether none are left.
 pub(super) fn drain(
     delta: &Delta,
-    rows: u32,
+    most: u32,
     backlog: &mut Backlog,
     upto: Option<Upto<'_>>,
     connection: &Connection,
 ) -> Result<bool> {
-    let most = most_entries(rows);
-    let most = most
-        .saturating_mul(1 << backlog.doublings.min(MOST_DOUBLINGS))
-        .min(MOST);
     let entries = entries(delta, most, connection)?;
     for (at, (_, key)) in entries.iter().enumerate() {
         // A statement of an application and the triggers that it fires write the same row one after the other.
@@ -145,7 +149,8 @@ pub(super) fn left_to_copy(delta: &Delta, rows: u32, connection: &Connection) ->
         .max(1))
 }
 
-fn most_entries(rows: u32) -> u32 {
+/// How many are brought up to date in half a turn that could copy so many rows.
+pub(super) fn most_entries(rows: u32) -> u32 {
     (rows / ROWS_AN_ENTRY / 2).max(1)
 }
 

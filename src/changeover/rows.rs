@@ -9,13 +9,16 @@ use crate::event::Event;
 use crate::ledger;
 use crate::plan::{Expect, Gather, Path, Position, Scratch, Sweep, Upto, Walk};
 
-use super::cutover::{MOST_DOUBLINGS, drain, is_void, left_to_copy};
+use super::cutover::{drain, is_void, left_to_copy, most_entries};
 use super::lease::Lease;
 use super::run::{Execution, Ran, is_fresh_since, perform, perform_all, tell};
 
 /// How many rows are read at once: a few milliseconds' worth, since without a write-ahead log a read keeps
 /// everybody from writing.
 const READ: u32 = 10_000;
+
+/// How many rows the first turn of a walk takes.
+const ROWS_AT_FIRST: u32 = 1024;
 
 /// How many rows a refusal names.
 const EXAMPLES: usize = 5;
@@ -43,7 +46,7 @@ impl Execution<'_> {
         {
             return Ok(Ran::Stale);
         }
-        let mut turns = Turns::new(self.database, self.options.batch_rows)?;
+        let mut turns = Turns::new(self.database, ROWS_AT_FIRST, self.options.batch_rows)?;
         let cursor = self.cursor(walk)?;
         // A sweep has found no conflict, and the walk goes from the first row to the last.
         let is_whole = self.rows.is_some() && cursor.is_none();
@@ -112,9 +115,7 @@ impl Execution<'_> {
         loop {
             // Rows that come at the end faster than they are passed would keep the walk from ever coming there.
             overtime = if passed < rows { 0 } else { overtime + 1 };
-            let size = turns
-                .rows()?
-                .saturating_mul(1 << overtime.min(MOST_DOUBLINGS));
+            let size = turns.rows(overtime)?;
             let draining = walk.delta.as_ref().filter(|_| walk.brings_up_to_date());
             let copied = match draining {
                 Some(delta) => left_to_copy(delta, size, database.connection())?,
@@ -139,7 +140,8 @@ impl Execution<'_> {
                 }
                 if let Some(delta) = draining {
                     let upto = after.as_ref().map(Upto::Key);
-                    drain(delta, size, backlog, upto, connection)?;
+                    let most = backlog.most(most_entries(size));
+                    drain(delta, most, backlog, upto, connection)?;
                 }
                 perform_all(&walk.batch(after.as_ref(), upto.as_ref()), connection)?;
                 for statement in cursor_moves(walk, change, upto.as_ref()) {

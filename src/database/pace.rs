@@ -26,9 +26,6 @@ const QUIET_AT_FIRST: Duration = Duration::from_millis(100);
 /// … and once we have seen somebody.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Rows of the first turn, of which nothing is known yet.
-const AT_FIRST: u32 = 1024;
-
 /// The pace of work that is done in many turns with the write lock.
 ///
 /// There are two of them. Among others a turn is short and the lock is free for longer than it was held; alone,
@@ -46,11 +43,12 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// A pace for turns of at most `most` rows, where nobody else has written for the time `quiet`.
-    pub(super) fn new(most: u32, quiet: Duration) -> Self {
+    /// A pace for turns of at most `most` rows, the first of which takes `at_first`, as nothing is known yet; nobody else has
+    /// written for the time `quiet`.
+    pub(super) fn new(at_first: u32, most: u32, quiet: Duration) -> Self {
         Self {
             most: most.max(1),
-            last: AT_FIRST,
+            last: at_first,
             cost: None,
             quiet,
             quiet_wanted: QUIET_AT_FIRST,
@@ -69,7 +67,7 @@ impl Pace {
         let time = if self.is_alone() { LONG } else { SHORT };
         let fitting = match self.cost {
             Some(cost) => u32::try_from(nanoseconds(time) / cost).unwrap_or(u32::MAX),
-            None => AT_FIRST,
+            None => self.last,
         };
         fitting.min(self.last.saturating_mul(2)).clamp(1, self.most)
     }
@@ -121,6 +119,8 @@ fn nanoseconds(time: Duration) -> u64 {
 mod tests {
     use super::*;
 
+    const AT_FIRST: u32 = 1024;
+
     const fn ms(milliseconds: u64) -> Duration {
         Duration::from_millis(milliseconds)
     }
@@ -138,34 +138,34 @@ mod tests {
 
     #[test]
     fn among_others_turns_are_short_and_gaps_long() {
-        let mut pace = Pace::new(10_000, Duration::ZERO);
+        let mut pace = Pace::new(AT_FIRST, 10_000, Duration::ZERO);
         assert_eq!(turns(&mut pace, 3, 4), [1024, 250, 250]);
         assert_eq!(pace.gap(), GAP);
     }
 
     #[test]
     fn turns_are_never_longer_than_allowed() {
-        let mut pace = Pace::new(100, Duration::ZERO);
+        let mut pace = Pace::new(AT_FIRST, 100, Duration::ZERO);
         assert_eq!(turns(&mut pace, 2, 1), [100, 100]);
-        assert_eq!(Pace::new(0, Duration::ZERO).rows(), 1);
+        assert_eq!(Pace::new(AT_FIRST, 0, Duration::ZERO).rows(), 1);
     }
 
     #[test]
     fn rows_that_cost_much_are_taken_one_by_one() {
-        let mut pace = Pace::new(10_000, Duration::ZERO);
+        let mut pace = Pace::new(AT_FIRST, 10_000, Duration::ZERO);
         assert_eq!(turns(&mut pace, 3, 50_000), [1024, 1, 1]);
     }
 
     #[test]
     fn turns_grow_step_by_step() {
-        let mut pace = Pace::new(10_000, Duration::ZERO);
+        let mut pace = Pace::new(AT_FIRST, 10_000, Duration::ZERO);
         turns(&mut pace, 2, 100);
         assert_eq!(turns(&mut pace, 4, 0), [10, 20, 40, 80]);
     }
 
     #[test]
     fn one_slow_turn_halves_the_pace_and_no_more() {
-        let mut pace = Pace::new(10_000, Duration::ZERO);
+        let mut pace = Pace::new(AT_FIRST, 10_000, Duration::ZERO);
         turns(&mut pace, 3, 2);
         assert_eq!(pace.rows(), 500);
         turns(&mut pace, 1, 6);
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn alone_after_a_short_look_around() {
-        let mut pace = Pace::new(10_000, Duration::ZERO);
+        let mut pace = Pace::new(AT_FIRST, 10_000, Duration::ZERO);
         turns(&mut pace, 3, 4);
         pace.look(false, ms(99));
         assert!(!pace.is_alone());
@@ -186,12 +186,12 @@ mod tests {
 
     #[test]
     fn alone_at_once_where_it_was_quiet_before() {
-        assert!(Pace::new(10_000, QUIET_AT_FIRST).is_alone());
+        assert!(Pace::new(AT_FIRST, 10_000, QUIET_AT_FIRST).is_alone());
     }
 
     #[test]
     fn the_first_sign_of_another_writer_brings_the_manners_back() {
-        let mut pace = Pace::new(10_000, QUIET_AT_FIRST);
+        let mut pace = Pace::new(AT_FIRST, 10_000, QUIET_AT_FIRST);
         turns(&mut pace, 9, 4);
         assert_eq!(pace.rows(), 2500);
         pace.look(true, ms(1));
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn somebody_who_was_seen_is_not_forgotten_for_a_second() {
-        let mut pace = Pace::new(10_000, QUIET_AT_FIRST);
+        let mut pace = Pace::new(AT_FIRST, 10_000, QUIET_AT_FIRST);
         pace.look(true, ms(1));
         pace.look(false, ms(999));
         assert!(!pace.is_alone());
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn even_alone_the_lock_is_free_for_a_while_now_and_then() {
-        let mut pace = Pace::new(10_000, QUIET_AT_FIRST);
+        let mut pace = Pace::new(AT_FIRST, 10_000, QUIET_AT_FIRST);
         pace.took(10_000, ms(60), ms(60));
         assert_eq!(pace.gap(), Duration::ZERO);
         pace.took(10_000, ms(60), ms(60));

@@ -17,6 +17,9 @@ use super::{Database, Durability, ForeignKeys};
 /// How often we look whether a full log can be begun anew, which may hold the lock for a tenth of that time.
 const LOOK_AT_LOG: Duration = Duration::from_millis(50);
 
+/// How often the rows of a turn are doubled at most.
+const MOST_DOUBLINGS: u32 = 12;
+
 /// Takes turns with whoever else writes to the file: holds the write lock for about a millisecond, and leaves it free for
 /// five; while nobody else writes, it works at full speed.
 ///
@@ -39,8 +42,8 @@ pub struct Turns<'a> {
 }
 
 impl<'a> Turns<'a> {
-    /// A scheduler whose turns take at most `most_rows` rows.
-    pub fn new(database: &'a Database, most_rows: u32) -> Result<Self> {
+    /// A scheduler whose turns take at most `most_rows` rows, and the first `at_first`.
+    pub fn new(database: &'a Database, at_first: u32, most_rows: u32) -> Result<Self> {
         let now = Instant::now();
         let others = database.data_version()?;
         let (others_then, opened) = database.opened;
@@ -52,7 +55,7 @@ impl<'a> Turns<'a> {
         Ok(Self {
             database,
             log: Log::of(database)?,
-            pace: Pace::new(most_rows, quiet),
+            pace: Pace::new(at_first, most_rows, quiet),
             rows: 1,
             holds: Histogram::new(),
             last_hold: Duration::ZERO,
@@ -63,10 +66,12 @@ impl<'a> Turns<'a> {
         })
     }
 
-    /// How many rows the next turn may take.
-    pub fn rows(&mut self) -> Result<u32> {
+    /// How many rows the next turn may take: what fits into its time, and twice as many for each of the `doublings`, however
+    /// long that holds the lock.
+    pub fn rows(&mut self, doublings: u32) -> Result<u32> {
         self.look(false)?;
-        self.rows = self.pace.rows();
+        let times = 1 << doublings.min(MOST_DOUBLINGS);
+        self.rows = self.pace.rows().saturating_mul(times);
         Ok(self.rows)
     }
 

@@ -1,10 +1,11 @@
 //! Copying rows of a table into another beside it, under the same key.
 
+use crate::database::Statement;
 use crate::schema::Key;
 
 use super::agreement::other;
 use super::delta::Delta;
-use super::path::{Path, Stretch};
+use super::path::{Path, Position, Stretch, Upto};
 use super::walk::Sweep;
 use super::{Expect, Step};
 
@@ -48,6 +49,68 @@ impl Copying {
             "what an earlier copy left there",
             stretch.select(&head, "TRUE"),
         )
+    }
+
+    /// Brings one row of the shadow to be what it is in the live table, where rows are copied as far as that. What is so already
+    /// is not written.
+    pub(super) fn refresh(&self, key: &Position, upto: Option<Upto<'_>>) -> Vec<Step> {
+        match upto {
+            Some(upto) => vec![
+                self.remove_gone(key, &self.live.row(key, upto)),
+                self.put(&self.live.row(key, upto)),
+            ],
+            None => vec![self.remove(&self.shadow.row(key, Upto::End))],
+        }
+    }
+
+    /// Removes the row of the key from the shadow, where the live table does not have it.
+    fn remove_gone(&self, key: &Position, row: &Stretch) -> Step {
+        let there = format!("SELECT 1 FROM {}", self.live.table);
+        let Statement { sql, params } = row.select(&there, self.condition());
+        // The key stands behind whatever bounds the row.
+        let numbered = (params.len() - key.len() + 1..).zip(self.shadow.compared());
+        let equal: Vec<String> = numbered
+            .map(|(number, column)| format!("{column} = ?{number}"))
+            .collect();
+        Step::run(
+            "a row that is there no more",
+            Statement::with(
+                format!(
+                    "DELETE FROM {} WHERE {} AND NOT EXISTS ({sql})",
+                    self.shadow.table,
+                    equal.join(" AND ")
+                ),
+                params,
+            ),
+        )
+    }
+
+    /// Copies the row of a stretch over the one that the shadow has under its key.
+    fn put(&self, row: &Stretch) -> Step {
+        let mut step = self.copy(row);
+        let table = &self.shadow.table;
+        let own = |column: &&String| match &self.shadow.key {
+            Key::Rowid { name, .. } => **column != name.to_string(),
+            Key::Columns(_) | Key::None => true,
+        };
+        let columns: Vec<&String> = self.columns.iter().filter(own).collect();
+        let set = columns.iter().map(|it| format!("{it} = excluded.{it}"));
+        let unlike = columns.iter().map(|it| {
+            let (one, another) = (format!("{table}.{it}"), format!("excluded.{it}"));
+            // SQLite takes 0.0 and -0.0 for the same.
+            let sign = format!("typeof({one}) = 'real' AND {one} = 0");
+            format!("{} OR {sign}", other(&one, &another))
+        });
+        let instead = if columns.is_empty() {
+            "NOTHING".to_owned()
+        } else {
+            let set = set.collect::<Vec<_>>().join(", ");
+            let unlike = unlike.collect::<Vec<_>>().join(" OR ");
+            format!("UPDATE SET {set} WHERE {unlike}")
+        };
+        let sql = &mut step.statement.sql;
+        *sql = format!("{sql} ON CONFLICT DO {instead}");
+        step
     }
 
     fn condition(&self) -> &str {

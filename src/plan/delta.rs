@@ -112,15 +112,10 @@ impl Delta {
     /// Brings a row up to date in the copies, as far as rows are copied.
     #[must_use]
     pub fn refresh(&self, key: &Position, upto: Option<Upto<'_>>) -> Vec<Step> {
-        let copies = self.copies.iter();
-        let removed = |it: &Copying| it.remove(&it.shadow.row(key, Upto::End));
-        let mut steps: Vec<Step> = copies.clone().map(removed).collect();
-        if let Some(upto) = upto {
-            let row = self.live.row(key, upto);
-            steps.extend(self.check.as_ref().map(|check| check.step(&row)));
-            steps.extend(copies.map(|it| it.copy(&row)));
-        }
-        steps
+        let check = upto.zip(self.check.as_ref());
+        let check = check.map(|(upto, check)| check.step(&self.live.row(key, upto)));
+        let refreshed = self.copies.iter().flat_map(|it| it.refresh(key, upto));
+        check.into_iter().chain(refreshed).collect()
     }
 
     /// Forgets the entries up to that number.

@@ -1,6 +1,8 @@
 //! What is beside the table while one index of it is built: the table that its b-tree comes from, and the temporary tables that
 //! say what the index holds of each row, by the row's key and in the order of the index.
 
+use std::iter;
+
 use rusqlite::types::Value;
 
 use crate::database::{ForeignKeys, Imposter, Memory, Statement};
@@ -26,6 +28,14 @@ pub(super) struct Side<'a> {
     pub(super) table: &'a Table,
     /// What the index will hold.
     pub(super) entries: &'a Entries,
+}
+
+/// Where SQLite keeps what it needs to take back what happens to temporary tables.
+fn keep_journal(why: &str, place: &str) -> Step {
+    Step::run(
+        why,
+        Statement::new(format!("PRAGMA temp.journal_mode = {place}")),
+    )
 }
 
 impl Side<'_> {
@@ -402,10 +412,17 @@ impl Side<'_> {
             "DELETE FROM {imposter} WHERE {}",
             old.collect::<Vec<_>>().join(" AND ")
         );
-        steps.push(trigger("removed", "DELETE", &[removed]));
+        let removed = [removed];
+        let changed = [&removed, &added[..]].concat();
+        steps.push(trigger("removed", "DELETE", &removed));
         steps.push(trigger("added", "INSERT", &added));
+        steps.push(trigger("changed", "UPDATE", &changed));
         steps.push(self.pick_sample());
         steps.push(self.drop_scratch("ordered"));
+        steps.push(keep_journal(
+            "what a turn may have to take back is little from here on",
+            "MEMORY",
+        ));
         steps
     }
 
@@ -436,9 +453,10 @@ impl Side<'_> {
     }
 
     pub(super) fn tidy(&self) -> Vec<Step> {
-        ["known", "ordered", "twice", "doubtful", "sample"]
-            .map(|what| self.drop_scratch(what))
-            .into()
+        let scratch = ["known", "ordered", "twice", "doubtful", "sample"].into_iter();
+        let back = keep_journal("as before", "DELETE");
+        let dropped = scratch.map(|what| self.drop_scratch(what));
+        iter::once(back).chain(dropped).collect()
     }
 
     fn drop_scratch(&self, what: &str) -> Step {

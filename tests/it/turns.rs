@@ -40,7 +40,7 @@ fn write_and_tell(
     kib: u32,
     observer: &mut changeover::event::Observer<'_>,
 ) -> Result<Option<()>> {
-    turns.rows()?;
+    turns.rows(0)?;
     turns.take(ForeignKeys::On, observer, |connection| {
         let sql = "INSERT INTO ours VALUES (zeroblob(?1 * 1024))";
         connection.execute(sql, [kib])?;
@@ -118,7 +118,7 @@ fn turns_that_bring_nothing_or_fail_leave_nothing() {
     for journal in ["WAL", "DELETE"] {
         let file = file(journal);
         let database = database(&file, Duration::ZERO);
-        let mut turns = Turns::new(&database, 10).unwrap();
+        let mut turns = Turns::new(&database, 1024, 10).unwrap();
         let insert =
             |connection: &Connection| connection.execute_batch("INSERT INTO ours VALUES (1)");
         let stale = turns.take(ForeignKeys::On, &mut unobserved, |connection| {
@@ -143,7 +143,7 @@ fn lock_that_stays_taken_is_busy_once_the_timeout_is_over() {
         let file = file(journal);
         let timeout = Duration::from_millis(50);
         let database = database(&file, timeout);
-        let mut turns = Turns::new(&database, 10).unwrap();
+        let mut turns = Turns::new(&database, 1024, 10).unwrap();
         let other = file.application();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
         let started = Instant::now();
@@ -160,7 +160,7 @@ fn lock_that_stays_taken_is_busy_once_the_timeout_is_over() {
 fn lock_that_is_given_back_in_time_is_taken_and_a_long_wait_is_told() {
     let file = file("WAL");
     let database = database(&file, Duration::from_mins(1));
-    let mut turns = Turns::new(&database, 10).unwrap();
+    let mut turns = Turns::new(&database, 1024, 10).unwrap();
     let other = file.application();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let mut told = Vec::new();
@@ -187,7 +187,7 @@ fn lock_that_is_given_back_in_time_is_taken_and_a_long_wait_is_told() {
 fn wait_for_the_lock_can_be_stopped() {
     let file = file("WAL");
     let database = database(&file, Duration::from_mins(1));
-    let mut turns = Turns::new(&database, 10).unwrap();
+    let mut turns = Turns::new(&database, 1024, 10).unwrap();
     let other = file.application();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let stopped = write_and_tell(&mut turns, 1, &mut |_| ControlFlow::Break(()));
@@ -198,7 +198,7 @@ fn wait_for_the_lock_can_be_stopped() {
 fn log_stays_short_between_writers_and_a_reader() {
     let file = file("WAL");
     let database = database(&file, Duration::from_mins(1));
-    let mut turns = Turns::new(&database, 10).unwrap();
+    let mut turns = Turns::new(&database, 1024, 10).unwrap();
     beside(&file, &[insert, insert, read], || {
         for _ in 0..200 {
             write(&mut turns, 256).unwrap();
@@ -215,7 +215,7 @@ fn log_stays_short_between_writers_and_a_reader() {
 fn reader_who_stays_stops_the_log_from_growing_and_is_told_of() {
     let file = file("WAL");
     let database = database(&file, Duration::from_secs(5));
-    let mut turns = Turns::new(&database, 10).unwrap();
+    let mut turns = Turns::new(&database, 1024, 10).unwrap();
     let reader = file.application();
     let look = "SELECT count(*) FROM ours";
     let sees = || {
@@ -252,7 +252,7 @@ fn reader_who_stays_stops_the_log_from_growing_and_is_told_of() {
 fn full_log_is_waited_for_until_the_reader_ends() {
     let file = file("WAL");
     let database = database(&file, Duration::ZERO);
-    let mut turns = Turns::new(&database, 10).unwrap();
+    let mut turns = Turns::new(&database, 1024, 10).unwrap();
     let reader = file.application();
     write(&mut turns, 1024).unwrap();
     reader
@@ -280,7 +280,7 @@ fn log_is_left_to_the_connection_again_afterwards() {
         connection.pragma_query_value(None, "wal_autocheckpoint", |row| row.get::<_, i64>(0))
     };
     let before = moved_at().unwrap();
-    let turns = Turns::new(&database, 10).unwrap();
+    let turns = Turns::new(&database, 1024, 10).unwrap();
     assert_eq!(moved_at().unwrap(), 0);
     drop(turns);
     assert_eq!(moved_at().unwrap(), before);
@@ -293,13 +293,13 @@ fn newcomer_gets_his_turn() {
     for journal in ["WAL", "DELETE"] {
         let file = file(journal);
         let database = database(&file, Duration::from_mins(1));
-        let mut turns = Turns::new(&database, 1_000_000).unwrap();
+        let mut turns = Turns::new(&database, 1024, 1_000_000).unwrap();
         let (came, comes) = mpsc::channel();
         let path = file.path();
         let mut newcomer = None;
         let started = Instant::now();
         let work = |turns: &mut Turns<'_>| {
-            turns.rows()?;
+            turns.rows(0)?;
             turns.take(ForeignKeys::On, &mut unobserved, |connection| {
                 let held = Instant::now();
                 while held.elapsed() < Duration::from_millis(10) {
