@@ -120,10 +120,11 @@ pub(super) fn drain(
     connection: &Connection,
 ) -> Result<bool> {
     let entries = entries(delta, most, connection)?;
+    let mut refresh = delta.refresh(upto);
     for (at, (_, key)) in entries.iter().enumerate() {
         // A statement of an application and the triggers that it fires write the same row one after the other.
         if entries.get(at + 1).is_none_or(|(_, next)| next != key) {
-            perform_all(&delta.refresh(key, upto), connection)?;
+            perform_all(refresh.of(key), connection)?;
         }
     }
     let left = match entries.last() {

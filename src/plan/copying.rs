@@ -5,7 +5,7 @@ use crate::schema::Key;
 
 use super::agreement::other;
 use super::delta::Delta;
-use super::path::{Path, Position, Stretch, Upto};
+use super::path::{Path, Stretch, Upto};
 use super::walk::Sweep;
 use super::{Expect, Step};
 
@@ -52,23 +52,19 @@ impl Copying {
     }
 
     /// Brings one row of the shadow to be what it is in the live table, where rows are copied as far as that. What is so already
-    /// is not written.
-    pub(super) fn refresh(&self, key: &Position, upto: Option<Upto<'_>>) -> Vec<Step> {
-        match upto {
-            Some(upto) => vec![
-                self.remove_gone(key, &self.live.row(key, upto)),
-                self.put(&self.live.row(key, upto)),
-            ],
-            None => vec![self.remove(&self.shadow.row(key, Upto::End))],
+    /// is not written. The values of the row's key are yet to come.
+    pub(super) fn refresh(&self, upto: Option<Upto<'_>>) -> Vec<Step> {
+        match upto.map(|upto| self.live.row(upto)) {
+            Some(row) => vec![self.remove_gone(&row), self.put(&row)],
+            None => vec![self.remove(&self.shadow.row(Upto::End))],
         }
     }
 
     /// Removes the row of the key from the shadow, where the live table does not have it.
-    fn remove_gone(&self, key: &Position, row: &Stretch) -> Step {
+    fn remove_gone(&self, row: &Stretch) -> Step {
         let there = format!("SELECT 1 FROM {}", self.live.table);
         let Statement { sql, params } = row.select(&there, self.condition());
-        // The key stands behind whatever bounds the row.
-        let numbered = (params.len() - key.len() + 1..).zip(self.shadow.compared());
+        let numbered = (params.len() + 1..).zip(self.shadow.compared());
         let equal: Vec<String> = numbered
             .map(|(number, column)| format!("{column} = ?{number}"))
             .collect();

@@ -50,6 +50,25 @@ const NOTED: &str = "noted_";
 /// What stands in the delta: the number of the entry, and the key of a row.
 pub type Entry = (i64, Position);
 
+/// What brings a row up to date, whichever row it is.
+#[derive(Clone, Debug)]
+pub struct Refresh {
+    steps: Vec<Step>,
+    /// How many values each binds before those of the key.
+    others: usize,
+}
+
+impl Refresh {
+    /// The steps for the row with the key.
+    pub fn of(&mut self, key: &Position) -> &[Step] {
+        for Step { statement, .. } in &mut self.steps {
+            statement.params.truncate(self.others);
+            statement.params.extend(key.iter().cloned());
+        }
+        &self.steps
+    }
+}
+
 impl Delta {
     pub(super) fn new(
         change: i64,
@@ -111,11 +130,17 @@ impl Delta {
 
     /// Brings a row up to date in the copies, as far as rows are copied.
     #[must_use]
-    pub fn refresh(&self, key: &Position, upto: Option<Upto<'_>>) -> Vec<Step> {
+    pub fn refresh(&self, upto: Option<Upto<'_>>) -> Refresh {
         let check = upto.zip(self.check.as_ref());
-        let check = check.map(|(upto, check)| check.step(&self.live.row(key, upto)));
-        let refreshed = self.copies.iter().flat_map(|it| it.refresh(key, upto));
-        check.into_iter().chain(refreshed).collect()
+        let check = check.map(|(upto, check)| check.step(&self.live.row(upto)));
+        let refreshed = self.copies.iter().flat_map(|it| it.refresh(upto));
+        Refresh {
+            steps: check.into_iter().chain(refreshed).collect(),
+            others: match upto {
+                Some(Upto::Key(upto)) => upto.len(),
+                Some(Upto::End) | None => 0,
+            },
+        }
     }
 
     /// Forgets the entries up to that number.

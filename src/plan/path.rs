@@ -79,8 +79,8 @@ impl Path {
         Stretch(stretch)
     }
 
-    /// The one row with the key, where it is not behind `upto`.
-    pub(super) fn row(&self, key: &Position, upto: Upto<'_>) -> Stretch {
+    /// One row, where it is not behind `upto`: the values of its key are yet to come, behind the others.
+    pub(super) fn row(&self, upto: Upto<'_>) -> Stretch {
         let mut stretch = match upto {
             Upto::Key(upto) => self.stretch(None, Some(upto)).0,
             Upto::End => Statement::new(String::new()),
@@ -94,7 +94,6 @@ impl Path {
             .map(|(number, column)| format!("{column} = ?{number}"))
             .collect();
         stretch.sql.push_str(&equal.join(" AND "));
-        stretch.params.extend(key.iter().cloned());
         Stretch(stretch)
     }
 
