@@ -97,6 +97,9 @@ impl Execution<'_> {
         }
         // What nobody else has written since it was read is known.
         if !self.database.is_untouched()? {
+            if self.catch_up(&build.cutover.delta)? == Ran::Stale {
+                return Ok(Ran::Stale);
+            }
             for sweep in &build.compare {
                 if self.sweep(sweep)? == Ran::Stale {
                     return Ok(Ran::Stale);
