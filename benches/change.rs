@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use changeover::{Changeover, Options, sample, unobserved};
+use changeover::{Changeover, Options, Rebuilds, sample, unobserved};
 
-use super::file::{Copy, by_hand_on, check, prepare};
+use super::file::{Copy, by_hand_on, check, prepare, prepare_wide};
 use super::ours::{BINARY, MESSAGES, phases};
 use super::table::{Table, counted};
 use super::{Outcome, Sizes};
@@ -80,6 +80,27 @@ pub(super) fn whole_change(sizes: &Sizes, folder: &Path, table: &mut Table) -> O
     Ok(())
 }
 
+/// The three phases on a large table that nobody else uses: in many transactions against in one each.
+pub(super) fn online(sizes: &Sizes, folder: &Path, table: &mut Table) -> Outcome<()> {
+    let prepared = Copy(folder.join("prepared.db"));
+    prepare_wide(&prepared.0, sizes.rows)?;
+    let columns = ["id", "full_name", "mail", "note"];
+    let took = |rebuilds| -> Outcome<Duration> {
+        let copy = Copy::of(&prepared.0)?;
+        let took = by_way(&copy.0, rebuilds)?;
+        check(&copy.0, sizes.rows, &columns)?;
+        Ok(took.iter().sum())
+    };
+    let mut pairs = Vec::new();
+    for run in 0..sizes.runs {
+        pairs.push((took(Rebuilds::Online)?, took(Rebuilds::AtOnce)?));
+        eprintln!("online: pair {} of {}", run + 1, sizes.runs);
+    }
+    let what = format!("{} rows alone, online beside at once", counted(sizes.rows));
+    table.times(what, &pairs, Some(1.4));
+    Ok(())
+}
+
 /// Runs the three phases on a fresh copy, and looks whether it is what was asked for.
 fn on_a_copy(
     prepared: &Path,
@@ -93,8 +114,16 @@ fn on_a_copy(
 }
 
 fn by_changeover(path: &Path) -> Outcome<[Duration; 4]> {
+    by_way(path, Rebuilds::Auto)
+}
+
+fn by_way(path: &Path, rebuilds: Rebuilds) -> Outcome<[Duration; 4]> {
     let mut clock = Clock::start();
-    let mut changeover = Changeover::open(path, Options::default())?;
+    let options = Options {
+        rebuilds,
+        ..Options::default()
+    };
+    let mut changeover = Changeover::open(path, options)?;
     let opened = clock.lap();
     let mut laps = Vec::new();
     for request in phases() {

@@ -32,8 +32,9 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 type Measure = fn(&Sizes, &Path, &mut Table) -> Outcome<()>;
 
 /// What can be asked for alone, in the order in which all of it is measured.
-const GROUPS: [(&str, Measure); 9] = [
+const GROUPS: [(&str, Measure); 10] = [
     ("change", change::whole_change),
+    ("online", change::online),
     ("messages", change::three_messages),
     ("memory", growth::peak_memory),
     ("traffic", traffic::under_traffic),
@@ -72,9 +73,9 @@ cargo bench --bench change -- [--quick] [--rows N] [--runs N] [--plot PATH] [GRO
 
   --quick      small tables and few runs: to see that it works, not how fast
   --rows N     rows of the whole change, of a migration under traffic or alone, of pauses and of an index (1000000)
-  --runs N     pairs of runs of the whole change and of an index (5); the three messages run ten times as often
+  --runs N     pairs of runs of the whole change, at once or online, and of an index (5); the three messages run ten times as often
   --plot PATH  draws the writers' latencies in pauses, as SVG
-  GROUP        change, messages, memory, traffic, alone, growth, sync, pauses or index; else all of them
+  GROUP        change, online, messages, memory, traffic, alone, growth, sync, pauses or index; else all of them
 
 CHANGEOVER_PEERS names a folder in which pauses looks for sqlite-utils and alembic before PATH.";
 

@@ -53,7 +53,7 @@ pub mod schema;
 #[doc(hidden)]
 pub mod time;
 
-pub use changeover::{Changeover, Options, Status};
+pub use changeover::{Changeover, Options, Rebuilds, Status};
 pub use error::{Code, Error, Result};
 pub use event::{Event, unobserved};
 pub use ledger::Entry;
