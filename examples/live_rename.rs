@@ -253,8 +253,11 @@ impl Stage {
             let (done, longest) = (tally.done, tally.longest);
             (tally.done, tally.longest) = (0, Duration::ZERO);
             let rate = u128::from(done) * 1000 / SHOW.as_millis();
-            let longest = format!("{longest:.1?}");
-            format!("{}: {rate:>5}/s, longest {longest:>9}", version.name)
+            let told = match done {
+                0 => "-".to_owned(),
+                _ => format!("{rate:>5}/s, longest {:>9}", format!("{longest:.1?}")),
+            };
+            format!("{}: {told:<26}", version.name)
         });
         println!("{what:<18} {}   {}", parts[0], parts[1]);
     }
