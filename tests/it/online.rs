@@ -271,6 +271,28 @@ fn row_that_is_replaced_by_a_default_in_an_expression_is_noticed() {
 }
 
 #[test]
+fn value_that_turns_into_its_equal_is_carried_too() {
+    for phase in PHASES {
+        let twins = migrated(
+            "CREATE TABLE people(k TEXT COLLATE NOCASE PRIMARY KEY, name TEXT, age) WITHOUT ROWID;",
+        );
+        twins.alter(
+            "INSERT INTO people(k, name, age) VALUES ('!a', 'first', 0.0), ('!b', 'second', 1)",
+        );
+        let is_written = Cell::new(false);
+        let outcome = twins.observed(phase, &mut |event: &Event| {
+            if matches!(event, Event::BatchDone { .. }) && !is_written.replace(true) {
+                twins.alter("UPDATE people SET age = -0.0 WHERE k = '!a'");
+                twins.alter("UPDATE people SET k = '!B', age = 1.0 WHERE k = '!b'");
+            }
+            ControlFlow::Continue(())
+        });
+        outcome.unwrap();
+        expect_done(&twins, phase);
+    }
+}
+
+#[test]
 fn unique_key_that_nothing_tells_before_a_row_is_written_is_refused() {
     const REFUSED: [&str; 5] = [
         "CREATE UNIQUE INDEX i ON people(age, e)",
