@@ -9,6 +9,7 @@ use rusqlite::Connection;
 use crate::database::schema_version;
 use crate::error::{Error, Result};
 use crate::ledger::{self, Change, Ledger};
+use crate::name::Name;
 use crate::phase::{Phase, State};
 use crate::plan::{self, Leftovers, Online, Plan, Way};
 use crate::schema::{FoundTable, Key, Shadow, Table, Target, Unique};
@@ -135,15 +136,12 @@ impl View<'_> {
     /// no such change.
     pub(super) fn cleaning(&self) -> Result<Option<Asked>> {
         let names = ledger::names(self.connection)?;
-        let has_left = |it: &&Change| {
-            let is_at_rest = !it.state.is_open() || it.state == State::Held;
-            is_at_rest && names.iter().any(|name| plan::belongs_to(it.id, name))
-        };
+        let has_left = |it: &&Change| names.iter().any(|name| is_left(it, name));
         let Some(change) = self.ledger.changes.iter().find(has_left) else {
             return Ok(None);
         };
         let ours = self.schema.ours.iter();
-        let ours = ours.filter(|it| plan::belongs_to(change.id, &it.name));
+        let ours = ours.filter(|it| is_left(change, &it.name));
         let ours: Vec<_> = ours.cloned().collect();
         let left = self.leftovers(change.id)?;
         let plan = Plan {
@@ -197,6 +195,15 @@ impl Wanted<'_> {
             );
         }
         self.obstacle.map(str::to_owned)
+    }
+}
+
+/// Whether something of that name is there of a change without being of use to it any more.
+fn is_left(change: &Change, name: &Name) -> bool {
+    match change.state {
+        // Behind an undo: what keeps the columns in step is of use.
+        State::Migrated => *name == plan::shadow_name(change.id),
+        state => (!state.is_open() || state == State::Held) && plan::belongs_to(change.id, name),
     }
 }
 

@@ -164,10 +164,11 @@ fn apply_until(twins: &Twins, phase: Phase, n: usize) -> bool {
     events.get() > n
 }
 
-/// Some of the moments at which a phase can be stopped: of each kind of event the first, the second and the last.
+/// Some of the moments at which a phase can be stopped while applications write: of each kind of event the first, the second and the last.
 fn moments(twins: &Twins, phase: Phase) -> BTreeSet<usize> {
     let mut events = Vec::new();
     let outcome = twins.observed(phase, &mut |event: &Event| {
+        twins.write();
         events.push(event.clone());
         ControlFlow::Continue(())
     });
@@ -190,6 +191,9 @@ fn stopped_at_any_moment_undo_goes_on() {
             twins.write();
             twins.apply(Phase::Undo).unwrap();
             expect_alike(&twins.file.application());
+            let old_content =
+                "SELECT count(*) FROM sqlite_schema WHERE name = '_changeover_1_shadow'";
+            assert_eq!(number(&twins.file.path(), old_content), 0);
             twins.apply(Phase::Abort).unwrap();
             twins.expect_aborted();
         }
