@@ -107,6 +107,23 @@ fn is_contracted(db: &Path) -> bool {
     ) == ["contracted"]
 }
 
+/// Calls the change off, which takes the column of the new application away, and begins it anew up to another one.
+fn begun_anew<'a>(
+    killer: &mut Killer,
+    db: &'a Path,
+    before: &[String],
+    old: &Application<'_>,
+    new: Application<'_>,
+) -> Application<'a> {
+    killer.kill_until_done(db, ABORT);
+    new.end();
+    assert_eq!(schema(db), before);
+    old.await_writes();
+    killer.kill_until_done(db, EXPAND);
+    killer.kill_until_done(db, MIGRATE_DATA);
+    Application::start(db, "full_name")
+}
+
 /// A whole change with both applications at work, begun anew once or twice.
 fn change(killer: &mut Killer, journal: &str) {
     let folder = Folder::new();
@@ -127,25 +144,12 @@ fn change(killer: &mut Killer, journal: &str) {
     old.crash();
     new.crash();
     if killer.dice.roll(2) == 0 {
-        killer.kill_until_done(&db, ABORT);
-        // Its column is gone.
-        new.end();
-        assert_eq!(schema(&db), before);
-        old.await_writes();
-        killer.kill_until_done(&db, EXPAND);
-        killer.kill_until_done(&db, MIGRATE_DATA);
-        new = Application::start(&db, "full_name");
+        new = begun_anew(killer, &db, &before, &old, new);
     }
     old.await_writes();
     killer.kill_some_times(&db, CONTRACT);
     if killer.dice.roll(2) == 0 && !is_contracted(&db) {
-        killer.kill_until_done(&db, ABORT);
-        new.end();
-        assert_eq!(schema(&db), before);
-        old.await_writes();
-        killer.kill_until_done(&db, EXPAND);
-        killer.kill_until_done(&db, MIGRATE_DATA);
-        new = Application::start(&db, "full_name");
+        new = begun_anew(killer, &db, &before, &old, new);
     }
     killer.kill_until_done(&db, CONTRACT);
     new.await_writes();

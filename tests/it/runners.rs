@@ -49,23 +49,36 @@ fn go_on(db: &Path) {
     execute(db, "UPDATE _changeover_runs SET paused = 0");
 }
 
-#[test]
-fn second_runner_waits_and_gets_the_answer_of_the_first() {
-    let folder = Folder::new();
-    let db = paused(&folder);
-    let first = runner(&db, 5);
-    await_work_of(&db, &first);
+/// Starts two of them, of which the second waits for the paused first or is told of it, and both answer the same.
+#[track_caller]
+fn expect_second_to_wait(
+    db: &Path,
+    start_one: fn(&Path, u32) -> Child,
+    answer: &str,
+    meanwhile: impl FnOnce(&str),
+) {
+    let first = start_one(db, 5);
+    await_work_of(db, &first);
     let told = format!(
         "another changeover is at work on this change: process {} on",
         first.id()
     );
-    await_end(runner(&db, 0), b"").failed(4, &told);
-    expect_error(&reply(&db, MESSAGE), 11, &told);
-    let second = runner(&db, 60);
-    go_on(&db);
+    await_end(start_one(db, 0), b"").failed(4, &told);
+    meanwhile(&told);
+    let second = start_one(db, 60);
+    go_on(db);
     for runner in [first, second] {
-        assert_eq!(await_end(runner, b"").done().stdout, DONE);
+        assert_eq!(await_end(runner, b"").done().stdout, answer);
     }
+}
+
+#[test]
+fn second_runner_waits_and_gets_the_answer_of_the_first() {
+    let folder = Folder::new();
+    let db = paused(&folder);
+    expect_second_to_wait(&db, runner, DONE, |told| {
+        expect_error(&reply(&db, MESSAGE), 11, told);
+    });
     assert_eq!(number(&db, "SELECT count(*) FROM _changeover_history"), 2);
     expect_twins(&db, "full_name");
 }
@@ -179,18 +192,7 @@ const CONTRACTED: &str = "version 3  remove_name_column  people (id, full_name, 
 fn second_contract_waits_and_gets_the_answer_of_the_first() {
     let folder = Folder::new();
     let db = paused_contract(&folder);
-    let first = contractor(&db, 5);
-    await_work_of(&db, &first);
-    let told = format!(
-        "another changeover is at work on this change: process {} on",
-        first.id()
-    );
-    await_end(contractor(&db, 0), b"").failed(4, &told);
-    let second = contractor(&db, 60);
-    go_on(&db);
-    for runner in [first, second] {
-        assert_eq!(await_end(runner, b"").done().stdout, CONTRACTED);
-    }
+    expect_second_to_wait(&db, contractor, CONTRACTED, |_| {});
     assert_eq!(number(&db, "SELECT count(*) FROM _changeover_history"), 3);
     expect_twins(&db, "full_name");
 }

@@ -12,7 +12,7 @@ use super::support::Error;
 use super::twins::Twins;
 
 /// Tables whose rows are told apart in different ways, each with what hangs on a table.
-const TABLES: [&str; 3] = [
+pub(crate) const TABLES: [&str; 3] = [
     "CREATE TABLE people(k INT, name TEXT NOT NULL, age INT);
      CREATE VIEW names AS SELECT k, name FROM people;
      CREATE INDEX by_name ON people(name DESC, k);",
