@@ -13,7 +13,7 @@ use serde_path_to_error::{Path as Place, Segment};
 use crate::error::{Error, Result};
 use crate::instance::Label;
 use crate::name::Name;
-use crate::request::{Contract, Expand, MigrateData, QUIET, Request, Winner, seconds};
+use crate::request::{Contract, Expand, Hold, MigrateData, QUIET, Request, Winner, seconds};
 
 use super::instance::{Instance, instances};
 
@@ -81,6 +81,9 @@ pub struct Change {
     /// Go on where new applications have to write both columns.
     #[serde(default)]
     pub write_both: bool,
+    /// For how long the old column can be read still, behind the last instance; it goes at once where nothing is said.
+    #[serde(default)]
+    pub hold: Option<Hold>,
 }
 
 /// What contract asks of the gate behind the last instance. Every field is the one of [`Contract`].
@@ -177,7 +180,7 @@ impl Rollout {
             wait: self.gate.wait,
             force: self.gate.force,
             reason: self.gate.reason.clone(),
-            hold: None,
+            hold: self.change.hold,
             now: false,
         })
     }

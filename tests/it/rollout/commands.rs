@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::file::good;
-use crate::process::{Dice, Folder, Ran, await_end, finish, on, poll, start, texts, unchanged};
+use crate::process::{
+    Dice, Folder, Ran, await_end, finish, number, on, poll, start, texts, unchanged,
+};
 
 /// A sample, and a rollout of three instances that are nothing but commands.
 struct Site {
@@ -210,6 +212,23 @@ fn instance_that_is_healthy_no_more_is_deployed_anew() {
     });
     site.roll_out(&[]).done();
     assert_eq!(site.log(), ["deploy a 2", "deploy b 2", "deploy c 2"]);
+}
+
+#[test]
+fn old_column_is_held_where_the_file_says_so() {
+    let site = Site::of(|rollout| rollout["change"]["hold"] = json!(3600));
+    for _ in 0..2 {
+        let said = site.roll_out(&[]).done();
+        let held = "version 3  hold_name_column  users (full_name)";
+        assert_eq!(said.lines().last(), Some(&held));
+    }
+    assert_eq!(site.log(), ["deploy a 2", "deploy b 2", "deploy c 2"]);
+    assert_eq!(
+        texts(&site.db, "SELECT state FROM _changeover_changes"),
+        ["held"]
+    );
+    let alike = "SELECT count(*) FROM users WHERE name = full_name";
+    assert_eq!(number(&site.db, alike), 3);
 }
 
 #[test]

@@ -66,6 +66,7 @@ fn each_mistake_is_told_with_its_place() {
         json!("newest"),
         "unknown variant `newest`",
     );
+    expect_mistake("/change/hold", json!(0), "for a second at least");
     expect_mistake("/instances", json!([]), "at least one instance");
     expect_mistake("/instances", json!({}), "expected a sequence");
     expect_mistake("/instances/1/name", json!(""), "neither empty");
