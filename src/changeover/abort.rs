@@ -80,6 +80,7 @@ impl View<'_> {
             table: &table,
             target: &target,
             phase: Phase::Abort,
+            indexes: 0,
             obstacle: is_settled.then_some(obstacle),
         })?;
         let mut plan = plan::abort(&self.schema, &table, &target, &undoing, way, records);

@@ -9,6 +9,7 @@ use crate::request::{AddIndex, Term};
 use crate::schema::{Entries, Kind, Object, Table, expect_columns, wanted_index, with_index};
 
 use super::indexes::{Making, making};
+use super::room::room;
 use super::run::{ATTEMPTS, Ran};
 use super::{Asked, Changeover, Planned, Rebuilds, View};
 
@@ -100,6 +101,7 @@ impl View<'_> {
         let outcome = with_index(&self.schema, &added.index)?;
         let entries = Entries::of(&self.schema, &added.index)?;
         self.check_computable(&entries)?;
+        let found = self.leftovers(added.id)?;
         let making = making(
             self.connection,
             self.options,
@@ -108,9 +110,12 @@ impl View<'_> {
             &self.schema,
             std::slice::from_ref(&added.index),
         )?;
-        let (building, obstacle) = match making {
-            Making::Beside(building) => (Some(building), None),
-            Making::AtOnce(obstacle) => (None, obstacle),
+        let (building, room, obstacle) = match making {
+            Making::Beside(building) => {
+                let room = room(self.connection, table, 1, &found)?;
+                (Some(building), Some(room), None)
+            }
+            Making::AtOnce(obstacle) => (None, None, obstacle),
         };
         if let Some(obstacle) = &obstacle
             && self.options.rebuilds == Rebuilds::Online
@@ -126,9 +131,9 @@ impl View<'_> {
             table,
             outcome,
             entries: &entries,
-            warnings: warnings(asked, building.is_some(), obstacle.as_deref()),
+            warnings: warnings(asked, room, obstacle.as_deref()),
             building,
-            found: self.leftovers(added.id)?,
+            found,
         };
         Ok(plan::add_index(new, &self.ledger.indexed(added)))
     }
@@ -198,15 +203,16 @@ fn is_final(error: &Error) -> bool {
     }
 }
 
-/// What people should know before it runs.
-fn warnings(asked: &AddIndex, is_beside: bool, obstacle: Option<&str>) -> Vec<String> {
+/// What people should know before it runs; `room` are the bytes of the disk that it takes beside the table.
+fn warnings(asked: &AddIndex, room: Option<u64>, obstacle: Option<&str>) -> Vec<String> {
     let table = asked.table.as_str();
     let mut warnings = Vec::new();
-    if is_beside {
-        warnings.push(format!(
-            "the index is built beside `{table}`, in transactions of a few milliseconds"
-        ));
-    }
+    warnings.extend(room.map(|room| {
+        format!(
+            "the index is built beside `{table}`, in transactions of a few milliseconds; {}",
+            plan::takes(room)
+        )
+    }));
     warnings.extend(obstacle.map(|obstacle| {
         format!("nobody else can write while the index is made, although that is long: {obstacle}")
     }));

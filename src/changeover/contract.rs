@@ -102,6 +102,7 @@ impl View<'_> {
             table,
             target: &target,
             phase,
+            indexes: 0,
             obstacle: change.text_synced.is_none().then_some(obstacle),
         })?;
         let mut plan = plan::contract(&self.schema, table, &target, &contracting, way, records);

@@ -17,6 +17,7 @@ use crate::schema::{
 
 use super::expand::expect_source;
 use super::indexes::{Making, making};
+use super::room::room;
 use super::standing::Standing;
 use super::{Asked, Options, View, agreement, mapping, new_apps, replaces, same_type};
 
@@ -247,9 +248,13 @@ fn migration(found: &Found<'_>, change: &Change, asked: &MigrateData) -> Result<
         &synced.schema,
         &indexes,
     )?;
-    let (building, obstacle) = match making {
-        Making::Beside(building) => (Some(building), None),
-        Making::AtOnce(obstacle) => (None, obstacle),
+    let (building, room, obstacle) = match making {
+        Making::Beside(building) => {
+            let (count, left) = (indexes.len(), &found.leftovers);
+            let room = room(found.connection, found.table, count, left)?;
+            (Some(building), Some(room), None)
+        }
+        Making::AtOnce(obstacle) => (None, None, obstacle),
     };
     let warnings = Circumstances {
         live: found.live,
@@ -258,7 +263,7 @@ fn migration(found: &Found<'_>, change: &Change, asked: &MigrateData) -> Result<
         is_wal: is_wal(found.connection)?,
         rows: about_rows(found.connection, found.table)?,
         indexes: &indexes,
-        builds_beside: building.is_some(),
+        room,
         obstacle: obstacle.as_deref(),
     }
     .warnings();
@@ -280,7 +285,8 @@ fn migration(found: &Found<'_>, change: &Change, asked: &MigrateData) -> Result<
     Ok(plan::migrate_data(migration, &records))
 }
 
-fn is_wal(connection: &Connection) -> Result<bool> {
+/// Whether the file has a write-ahead log.
+pub(super) fn is_wal(connection: &Connection) -> Result<bool> {
     let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
     Ok(mode == "wal")
 }

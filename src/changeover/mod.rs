@@ -15,6 +15,7 @@ mod migrate_data;
 mod pause;
 mod rebuild;
 mod reply;
+mod room;
 mod rows;
 mod run;
 mod standing;

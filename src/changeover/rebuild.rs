@@ -1,7 +1,6 @@
 //! At once or online: how long a rebuild would hold the write lock, and what it needs.
 
 use std::ops::Mul;
-use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -15,6 +14,7 @@ use crate::plan::{self, Leftovers, Online, Plan, Way};
 use crate::schema::{FoundTable, Key, Shadow, Table, Target, Unique};
 
 use super::indexes::obstacle;
+use super::room::room;
 use super::{Asked, View};
 
 /// What a rebuild takes for each row, and for each page that they fill: measured, and rounded up.
@@ -22,9 +22,6 @@ const COST: Cost = Cost {
     row: Duration::from_nanos(400),
     page: Duration::from_micros(12),
 };
-
-/// How far the write-ahead log grows meanwhile, in bytes.
-const LOG: u64 = 32 << 20;
 
 /// Whether a table is rebuilt in one transaction or in many.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -55,6 +52,8 @@ pub(super) struct Wanted<'a> {
     pub(super) table: &'a Table,
     pub(super) target: &'a Target,
     pub(super) phase: Phase,
+    /// How many indexes are built beside the table before that, and stay.
+    pub(super) indexes: usize,
     /// Why it can be done in one transaction alone, if so.
     pub(super) obstacle: Option<&'a str>,
 }
@@ -89,7 +88,7 @@ impl View<'_> {
         let room = if found.shadow.is_some() {
             None
         } else {
-            Some(self.room(table)?)
+            Some(room(self.connection, table, 1 + wanted.indexes, &found)?)
         };
         let is_stale = matches!(table.key, Key::Rowid { hidden: true, .. })
             && ledger_knows(self.connection, change)? != Some(schema_version(self.connection)?);
@@ -110,11 +109,8 @@ impl View<'_> {
             } else {
                 String::new()
             },
-            room.map(|it| format!(
-                "; meanwhile that takes up to {} MiB of the disk",
-                it.div_ceil(1 << 20)
-            ))
-            .unwrap_or_default()
+            room.map(|it| format!("; {}", plan::takes(it)))
+                .unwrap_or_default()
         );
         Ok((Way::Online(Box::new(online)), Some(said)))
     }
@@ -151,36 +147,6 @@ impl View<'_> {
             stages: left.remove(&self.schema, &ours),
         };
         Ok(Some(self.planned(plan, change.id)))
-    }
-
-    /// The bytes that the rows need once more; an error where the disk does not have them.
-    fn room(&self, table: &Table) -> Result<u64> {
-        let pragma = |name| {
-            let value = self
-                .connection
-                .pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-            value.map(i64::unsigned_abs)
-        };
-        let size: i64 = self.connection.query_row(
-            "SELECT coalesce(sum(pgsize), 0) FROM dbstat WHERE name = ?1 AND aggregate = TRUE",
-            [&table.name],
-            |row| row.get(0),
-        )?;
-        let reusable = pragma("freelist_count")? * pragma("page_size")?;
-        let needed = size.unsigned_abs().saturating_sub(reusable) + LOG;
-        let Some(file) = self.connection.path() else {
-            return Ok(needed);
-        };
-        let folder = Path::new(file).parent().unwrap_or(Path::new("."));
-        let free = fs4::available_space(folder)?;
-        if free < needed {
-            return Err(Error::NoRoom {
-                table: table.name.clone(),
-                needed,
-                free,
-            });
-        }
-        Ok(needed)
     }
 }
 

@@ -82,11 +82,14 @@ impl View<'_> {
             Key::Columns(columns) => columns.iter().any(|it| it.name == pair.new),
             Key::Rowid { .. } | Key::None => false,
         };
+        let missing = indexes.iter();
+        let missing = missing.filter(|it| !self.schema.ours.contains(it));
         let (way, said) = self.way(&Wanted {
             change,
             table,
             target: &target,
             phase: Phase::Undo,
+            indexes: missing.count(),
             obstacle: is_key.then_some(
                 "the indexes of the new column hold the key by which rows are found, and that is another one then",
             ),

@@ -43,8 +43,8 @@ pub enum Error {
     /// The disk is used up.
     #[error("no room left on the disk")]
     DiskFull,
-    /// The disk has no room for an online rebuild.
-    #[error("an online rebuild of table `{}` takes up to {} MiB of the disk, and {} are free", .table.as_str(), .needed.div_ceil(1 << 20), .free >> 20)]
+    /// The disk has no room for what stands beside a table while it is changed in many transactions.
+    #[error("what is beside table `{}` meanwhile takes up to {} MiB of the disk, and {} are free", .table.as_str(), .needed.div_ceil(1 << 20), .free >> 20)]
     NoRoom {
         /// The table.
         table: Name,

@@ -53,7 +53,7 @@ pub use repair::{Repair, repair};
 pub use sync::SyncTriggers;
 pub use undo::{Restoring, undo};
 pub use walk::{Sweep, Walk};
-pub use warnings::Circumstances;
+pub use warnings::{Circumstances, takes};
 
 /// Everything that a phase will do.
 #[derive(Debug)]

@@ -2,6 +2,13 @@
 
 use crate::schema::{Kind, Object, Pair, Schema, Table};
 
+/// How much of the disk work in many transactions takes, in words; `room` is in bytes.
+#[must_use]
+pub fn takes(room: u64) -> String {
+    let most = room.div_ceil(1 << 20);
+    format!("meanwhile that takes up to {most} MiB of the disk")
+}
+
 /// How a data migration finds the file.
 #[derive(Clone, Copy, Debug)]
 pub struct Circumstances<'a> {
@@ -17,8 +24,8 @@ pub struct Circumstances<'a> {
     pub rows: Option<u64>,
     /// The indexes that are made at the end.
     pub indexes: &'a [Object],
-    /// Whether that is beside the table, rather than in one transaction.
-    pub builds_beside: bool,
+    /// The bytes of the disk that this takes beside the table; none where it is in one transaction.
+    pub room: Option<u64>,
     /// Why not, where that would be better.
     pub obstacle: Option<&'a str>,
 }
@@ -81,9 +88,10 @@ impl Circumstances<'_> {
             return None;
         }
         let texts = texts.join(", ");
-        if self.builds_beside {
+        if let Some(room) = self.room {
+            let takes = takes(room);
             return Some(format!(
-                "indexes are built beside the table, in transactions of a few milliseconds: {texts}"
+                "indexes are built beside the table, in transactions of a few milliseconds; {takes}: {texts}"
             ));
         }
         let time = self.rows.map(|rows| {

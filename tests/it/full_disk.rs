@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::env;
-use std::fs::{self, File};
+use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::Command;
@@ -11,10 +11,12 @@ use std::process::Command;
 use fs4::fs_std::FileExt;
 use rusqlite::{Connection, ErrorCode};
 
-use changeover::{Event, Phase};
+use changeover::changeover::{Changeover, Options, Rebuilds};
+use changeover::request::{AddIndex, Request, Term};
+use changeover::{Event, Phase, Result, unobserved};
 
 use super::process::{finish, skipped};
-use super::support::Error;
+use super::support::{Entry, Error, File};
 use super::twins::Twins;
 
 /// Set for the process alone that has a small disk to itself.
@@ -77,6 +79,7 @@ fn on_a_small_disk() {
         assert!(failures.filter(|failed| *failed).count() > 1);
         full_in_abort(journal, room);
         no_room_is_told_before_anything_begins(journal);
+        no_room_is_told_before_an_index_is_begun(journal);
     }
 }
 
@@ -100,6 +103,45 @@ fn no_room_is_told_before_anything_begins(journal: &str) {
     }
     drop(filled);
     twins.finish();
+}
+
+/// The same for indexes that are built beside their table: one that is asked for, and those of the new column.
+fn no_room_is_told_before_an_index_is_begun(journal: &str) {
+    let twins = twins(journal).online();
+    twins.apply(Phase::Expand).unwrap();
+    // No ledger has to be made for the other one either.
+    let plain = File::of(&format!("PRAGMA journal_mode = {journal}; {TABLE}"));
+    let add = || add_index(&plain);
+    let files = [&twins.file, &plain];
+    let bytes = files.map(File::bytes);
+    let filled = Filler::leaving(30_000);
+    for error in [
+        twins.apply(Phase::MigrateData).unwrap_err(),
+        add().unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::NoRoom { .. }), "{error:?}");
+    }
+    assert!(files.map(File::bytes) == bytes);
+    drop(filled);
+    add().unwrap();
+    twins.finish();
+}
+
+fn add_index(file: &File) -> Result<Entry> {
+    let asked = Request::AddIndex(AddIndex {
+        table: "people".into(),
+        columns: vec![Term::Expression {
+            expression: "age".to_owned(),
+        }],
+        name: None,
+        unique: false,
+        condition: None,
+    });
+    let options = Options {
+        rebuilds: Rebuilds::Online,
+        ..Options::default()
+    };
+    Changeover::open(&file.path(), options)?.apply(&asked, &mut unobserved)
 }
 
 fn twins(journal: &str) -> Twins {
@@ -189,7 +231,7 @@ impl Filler {
 
     /// Leaves room for so many kibibytes.
     fn leaving(room: u64) -> Self {
-        let file = File::create(Self::PATH).unwrap();
+        let file = fs::File::create(Self::PATH).unwrap();
         let free = fs4::available_space(DISK).unwrap();
         file.allocate(free - room * 1024).unwrap();
         Self

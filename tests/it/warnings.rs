@@ -73,3 +73,32 @@ fn indexes_are_named_with_the_time_that_they_take() {
         format!("{WAL} CREATE TABLE t(k PRIMARY KEY, old) WITHOUT ROWID; CREATE INDEX i ON t(old)");
     one(&warned(&sql), &["indexes are made: `CREATE INDEX"]);
 }
+
+#[test]
+fn room_that_indexes_take_beside_their_table_is_told() {
+    let folder = Folder::new();
+    let sql = format!(
+        "{WAL} CREATE TABLE t(id INTEGER PRIMARY KEY, old); CREATE INDEX i ON t(old);
+         INSERT INTO t(old) VALUES (1)"
+    );
+    let db = folder.made(&sql);
+    for (line, beside) in [
+        (
+            "plan migrate-data old new --expand",
+            "indexes are built beside the table",
+        ),
+        (
+            "add-index t old --name j --dry-run",
+            "the index is built beside `t`",
+        ),
+    ] {
+        // The log, and some pages.
+        let takes = "meanwhile that takes up to 33 MiB of the disk";
+        let plan = |how: &str| words(&db, &format!("{line} --online {how}")).done().stdout;
+        let plans = [plan("always"), plan("never")];
+        let told = plans
+            .each_ref()
+            .map(|it| it.contains(beside) && it.contains(takes));
+        assert_eq!(told, [true, false], "{plans:?}");
+    }
+}
