@@ -118,13 +118,14 @@ impl View<'_> {
     /// What online work on the change has left in the file.
     pub(super) fn leftovers(&self, change: i64) -> Result<Leftovers> {
         let look_for = |name| FoundTable::look_for(self.connection, &name);
+        let names = ledger::names(self.connection)?.into_iter();
+        let holds_entries = names.filter(|it| plan::holds_entries(change, it));
         Ok(Leftovers {
             shadow: look_for(plan::shadow_name(change))?,
             delta: look_for(plan::delta_name(change))?,
-            entries: ledger::names(self.connection)?
-                .into_iter()
-                .filter(|it| plan::holds_entries(change, it))
-                .collect(),
+            entries: holds_entries
+                .filter_map(|name| look_for(name).transpose())
+                .collect::<Result<_>>()?,
         })
     }
 

@@ -44,7 +44,7 @@ pub(super) fn room(
         return Ok(most);
     }
     for table in &left.entries {
-        reusable += size(connection, table)?;
+        reusable += size(connection, &table.name)?;
     }
     let needed = needed(size(connection, &table.name)?, reusable);
     if free < needed {

@@ -121,7 +121,8 @@ impl Execution<'_> {
                 Some(delta) => left_to_copy(delta, size, database.connection())?,
                 None => size,
             };
-            let upto = next(path, after.as_ref(), copied, database.connection())?;
+            let boundary = walk.boundary(after.as_ref(), copied);
+            let upto = first(boundary, database.connection())?;
             passed = match &upto {
                 Some(_) => rows.min(passed + u64::from(copied)),
                 None => rows,
@@ -143,7 +144,10 @@ impl Execution<'_> {
                     let most = backlog.most(most_entries(size));
                     drain(delta, most, backlog, upto, connection)?;
                 }
-                perform_all(&walk.batch(after.as_ref(), upto.as_ref()), connection)?;
+                perform_all(
+                    &walk.batch(after.as_ref(), upto.as_ref(), copied),
+                    connection,
+                )?;
                 for statement in cursor_moves(walk, change, upto.as_ref()) {
                     statement.run(connection)?;
                 }
@@ -159,7 +163,7 @@ impl Execution<'_> {
             if upto.is_none() {
                 return Ok(Ran::Done);
             }
-            after = upto;
+            after = upto.filter(|_| !walk.takes_the_first());
             if let Some(lease) = self.lease.as_mut().filter(|_| is_paused) {
                 lease.pause(turns.holds(), self.observer)?;
             }
@@ -330,7 +334,12 @@ fn next(
     size: u32,
     connection: &Connection,
 ) -> Result<Option<Position>> {
-    let Some(query) = path.boundary(after, size) else {
+    first(path.boundary(after, size), connection)
+}
+
+/// What the query finds first, if there is one.
+fn first(query: Option<Statement>, connection: &Connection) -> Result<Option<Position>> {
+    let Some(query) = query else {
         return Ok(None);
     };
     let mut statement = connection.prepare_cached(&query.sql)?;

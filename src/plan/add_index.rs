@@ -37,10 +37,11 @@ pub struct NewIndex<'a> {
 #[must_use]
 pub fn add_index(mut new: NewIndex<'_>, records: &[Step]) -> Plan {
     let begun = without_ours_of(new.live.clone(), new.change);
-    let stages = match new.building.take() {
+    let mut stages = new.found.empty();
+    stages.extend(match new.building.take() {
         Some(building) => new.beside(&building, &begun, records),
         None => new.at_once(new.drop_found(), records),
-    };
+    });
     Plan {
         phase: Some(Phase::AddIndex),
         table: new.table.name.clone(),
@@ -49,7 +50,8 @@ pub fn add_index(mut new: NewIndex<'_>, records: &[Step]) -> Plan {
     }
 }
 
-/// One transaction: what is there of an index that is not in its place yet goes, with the ledger's `records` of that.
+/// What is there of an index that is not in its place yet goes, in batches and then in one transaction with the ledger's
+/// `records` of that.
 #[must_use]
 pub fn call_off_index(
     live: &Schema,
@@ -62,15 +64,17 @@ pub fn call_off_index(
     steps.extend(found.drop_small());
     steps.extend(records);
     let outcome = without_ours_of(live.clone(), change);
+    let mut stages = found.empty();
+    stages.push(Stage::Once(once(
+        "take back what was begun",
+        steps,
+        (outcome, None),
+    )));
     Plan {
         phase: Some(Phase::Abort),
         table: table.clone(),
         warnings: Vec::new(),
-        stages: vec![Stage::Once(once(
-            "take back what was begun",
-            steps,
-            (outcome, None),
-        ))],
+        stages,
     }
 }
 

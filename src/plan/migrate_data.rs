@@ -61,7 +61,8 @@ pub struct Migration<'a> {
 #[must_use]
 pub fn migrate_data(mut migration: Migration<'_>, records: &Records) -> Plan {
     let change = migration.change;
-    let mut stages = Vec::new();
+    // Only a migration that was begun already has left anything.
+    let mut stages = migration.found.empty();
     if migration.winner.is_none() {
         stages.push(Stage::Sweep(Sweep::of_conflicts(migration.agreement)));
     }

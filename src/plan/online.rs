@@ -47,7 +47,7 @@ pub struct Leftovers {
     /// The delta.
     pub delta: Option<FoundTable>,
     /// What holds the entries of indexes that are not in their place yet.
-    pub entries: Vec<Name>,
+    pub entries: Vec<FoundTable>,
 }
 
 /// The end of an online rebuild: the last rows of the delta, and the transaction that they are part of.
@@ -63,7 +63,7 @@ impl Leftovers {
     /// Removes what is there, in batches and in the end; `ours` are triggers and indexes of the change that go first.
     #[must_use]
     pub fn remove(&self, live: &Schema, ours: &[Object]) -> Vec<Stage> {
-        let mut stages = Vec::new();
+        let mut stages = self.empty();
         let mut schema = live.clone();
         let (triggers, indexes): (Vec<&Object>, Vec<&Object>) =
             ours.iter().partition(|it| it.kind == Kind::Trigger);
@@ -83,7 +83,12 @@ impl Leftovers {
             ));
         }
         if let Some(shadow) = &self.shadow {
-            stages.push(Stage::Batches(Box::new(removal(shadow))));
+            stages.push(removal(
+                "remove the old content in batches",
+                &shadow.name,
+                shadow.key.clone(),
+                Work::Remove,
+            ));
             let gone = drop_table("and the empty table", &shadow.name);
             stages.push(once("the rest of it goes", vec![gone], &schema));
         }
@@ -92,30 +97,46 @@ impl Leftovers {
 }
 
 impl Leftovers {
-    /// Drops what is there besides the shadow, which takes no time to speak of.
+    /// Empties what holds entries of indexes, as many at once as the lock may be held for.
+    pub(super) fn empty(&self) -> Vec<Stage> {
+        let purpose = "remove in batches what an index was to hold";
+        let entries = self.entries.iter();
+        // There are entries for NULL among them, so that the key is none to go by.
+        let removals = entries.map(|it| {
+            let path = Path {
+                table: it.name.clone(),
+                key: it.key.clone(),
+            };
+            let columns = path.key_names().into_iter().cloned().collect();
+            removal(purpose, &it.name, Key::None, Work::RemoveFirst(columns))
+        });
+        removals.collect()
+    }
+
+    /// Drops what is there besides the shadow, which takes no time to speak of once [`Self::empty`] is through.
     pub(super) fn drop_small(&self) -> Vec<Step> {
         let delta = self.delta.iter();
         let delta = delta.map(|it| drop_table("nor is the delta", &it.name));
         let entries = self.entries.iter();
-        let entries = entries.map(|it| drop_table("nor what an index was to hold", it));
+        let entries = entries.map(|it| drop_table("nor what an index was to hold", &it.name));
         delta.chain(entries).collect()
     }
 }
 
 /// Removes the rows of a table, as many at once as the lock may be held for.
-fn removal(table: &FoundTable) -> Walk {
-    Walk {
-        purpose: "remove the old content in batches".to_owned(),
+fn removal(purpose: &str, table: &Name, key: Key, work: Work) -> Stage {
+    Stage::Batches(Box::new(Walk {
+        purpose: purpose.to_owned(),
         foreign_keys: ForeignKeys::Off,
         path: Path {
-            table: table.name.clone(),
-            key: table.key.clone(),
+            table: table.clone(),
+            key,
         },
         left: Vec::new(),
         delta: None,
         keeps_cursor: false,
-        work: Work::Remove,
-    }
+        work,
+    }))
 }
 
 /// Removes what an earlier rebuild has left, and returns the schema that stands then.

@@ -65,11 +65,15 @@ fn add_at_once(file: &File, asked: &AddIndex) -> Result<Entry> {
 }
 
 fn abort(file: &File) -> Result<Entry> {
+    abort_watched(file, &mut unobserved)
+}
+
+fn abort_watched(file: &File, observer: &mut Observer<'_>) -> Result<Entry> {
     let request = Request::Abort(Abort {
         table: "t".into(),
         winner: None,
     });
-    open(&file.path(), Rebuilds::Online).apply(&request, &mut unobserved)
+    open(&file.path(), Rebuilds::Online).apply(&request, observer)
 }
 
 /// A table `t(id, name, age)` with 40 rows.
