@@ -44,7 +44,7 @@ pub enum Error {
     #[error("no room left on the disk")]
     DiskFull,
     /// The disk has no room for what stands beside a table while it is changed in many transactions.
-    #[error("what is beside table `{}` meanwhile takes up to {} MiB of the disk, and {} are free", .table.as_str(), .needed.div_ceil(1 << 20), .free >> 20)]
+    #[error("work beside table `{}` takes up to {} MiB of the disk, and {} are free", .table.as_str(), .needed.div_ceil(1 << 20), .free >> 20)]
     NoRoom {
         /// The table.
         table: Name,
