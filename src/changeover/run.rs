@@ -162,7 +162,8 @@ impl Execution<'_> {
 
     pub(super) fn stage(&mut self, stage: &Stage) -> Result<Ran> {
         let outcome = match stage {
-            Stage::Sweep(sweep) => self.sweep(sweep),
+            Stage::SweepAgain(_) if self.database.is_untouched()? => Ok(Ran::Done),
+            Stage::Sweep(sweep) | Stage::SweepAgain(sweep) => self.sweep(sweep),
             Stage::Once(transaction) => self.once(transaction),
             Stage::Batches(walk) => self.walk(walk),
             Stage::Cutover(cutover) => self.cut_over(cutover),

@@ -73,6 +73,8 @@ pub struct Plan {
 pub enum Stage {
     /// A question to all rows, asked a stretch at a time: nobody waits for it.
     Sweep(Sweep),
+    /// The same question once more, where anybody else has written meanwhile.
+    SweepAgain(Sweep),
     /// Done at once or not at all.
     Once(Transaction),
     /// A walk over the rows in batches, each a transaction.
@@ -260,7 +262,9 @@ impl Stage {
             Self::Indexes(build) => return build.parts(),
             // It runs no statement that anybody else could.
             Self::Imposter(_) => return Vec::new(),
-            Self::Sweep(sweep) => (Manner::Sweep, vec![sweep.whole()], &sweep.purpose),
+            Self::Sweep(sweep) | Self::SweepAgain(sweep) => {
+                (Manner::Sweep, vec![sweep.whole()], &sweep.purpose)
+            }
             Self::Once(it) => (Manner::Once, it.steps.clone(), &it.purpose),
             Self::Cutover(it) => {
                 let transaction = &it.transaction;

@@ -188,6 +188,7 @@ impl Rebuild<'_> {
             && triggers.iter().all(|it| self.live.ours.contains(it));
         let mut stages: Vec<Stage> = Vec::new();
         let mut schema = self.live.clone();
+        let mut again: fn(Sweep) -> Stage = Stage::Sweep;
         if !is_begun {
             let mut left = self.ours(|it| notes(self.change, it));
             left.extend(self.ours(|it| it.kind == Kind::Index && !self.stays(it)));
@@ -195,12 +196,10 @@ impl Rebuild<'_> {
             schema = schema
                 .without_ours(|it| left.contains(it))
                 .with_ours(triggers);
-            stages.extend(
-                check
-                    .filter(|_| settling.is_none())
-                    .cloned()
-                    .map(Stage::Sweep),
-            );
+            if settling.is_none() {
+                stages.extend(check.cloned().map(Stage::Sweep));
+                again = Stage::SweepAgain;
+            }
             stages.extend(settling.map(|it| Stage::Batches(Box::new(it))));
             let mut steps = vec![self.make_shadow()];
             steps.extend(delta.create());
@@ -221,7 +220,7 @@ impl Rebuild<'_> {
             keeps_cursor: true,
             work: Work::Copy(copying),
         })));
-        stages.extend(check.cloned().map(Stage::Sweep));
+        stages.extend(check.cloned().map(again));
         let indexes = self.ours(|it| self.stays(it) && !self.leaves.contains(it));
         let after = self.outcome(false);
         let done = after.schema.with_ours(indexes.clone());
