@@ -10,8 +10,8 @@ use crate::plan::{Building, IndexBuild, Stage, Step};
 use crate::schema::{Entries, Key, Object, Schema, Table, Unique};
 
 use super::Options;
+use super::cost::{Cost, estimate};
 use super::cutover::is_void;
-use super::rebuild::{Cost, estimate};
 use super::run::{Execution, Ran, tell};
 
 /// What the making of an index takes for each row, and for each page that they fill: measured, and rounded up.

@@ -2,6 +2,7 @@
 
 use rusqlite::Connection;
 
+use crate::database::is_wal;
 use crate::error::{Error, Result};
 use crate::ledger::{self, Change, Expressions, Ledger, Migrating};
 use crate::name::Name;
@@ -286,11 +287,6 @@ fn migration(found: &Found<'_>, change: &Change, asked: &MigrateData) -> Result<
 }
 
 /// Whether the file has a write-ahead log.
-pub(super) fn is_wal(connection: &Connection) -> Result<bool> {
-    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
-    Ok(mode == "wal")
-}
-
 /// How many rows lie between the first rowid and the last, if there are such: found without reading what is between.
 fn about_rows(connection: &Connection, table: &Table) -> Result<Option<u64>> {
     let Key::Rowid { name: key, .. } = &table.key else {

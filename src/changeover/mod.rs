@@ -3,6 +3,7 @@
 mod abort;
 mod add_index;
 mod contract;
+mod cost;
 mod cutover;
 mod deployments;
 mod expand;

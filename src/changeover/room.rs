@@ -4,12 +4,11 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
+use crate::database::is_wal;
 use crate::error::{Error, Result};
 use crate::name::Name;
 use crate::plan::Leftovers;
 use crate::schema::Table;
-
-use super::migrate_data::is_wal;
 
 /// How far the write-ahead log grows meanwhile, in bytes.
 const LOG: u64 = 32 << 20;

@@ -1,12 +1,12 @@
 //! What each command does and says.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 use std::{io, iter, slice};
 
 use clap::CommandFactory;
 
-use crate::changeover::{Changeover, Reply};
+use crate::changeover::Reply;
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::request::{OfInstance, Request, Verify};
@@ -15,7 +15,7 @@ use crate::sample;
 use super::args::{Globals, InstanceCommand, VerifyArgs};
 use super::printer::{Printer, data};
 use super::stop::Stop;
-use super::{Cli, Command, ExitStatus, rollout, status, verified, who};
+use super::{Cli, Command, ExitStatus, open, rollout, shell, status, verified, who};
 
 /// Runs any command but `node`, and says what came of it.
 pub fn run(globals: &Globals, command: Command) -> ExitStatus {
@@ -31,7 +31,7 @@ pub fn run(globals: &Globals, command: Command) -> ExitStatus {
                 _ => false,
             };
             if goes_on {
-                printer.remark(&format!("next: {}", status::same_again()));
+                printer.remark(&format!("next: {}", shell::same_again()));
             }
             status
         }
@@ -59,7 +59,7 @@ fn dispatch(globals: &Globals, command: Command, printer: &mut Printer) -> Resul
             printer.outcome(Reply::tables("pause_ok", &tables), || {
                 status::paused(&tables)
             })?;
-            let resume = status::command(db, &["resume"], &[]);
+            let resume = shell::command(db, &["resume"], &[]);
             printer.remark(&format!("next: {resume}"));
             Ok(())
         }
@@ -122,10 +122,10 @@ fn apply(globals: &Globals, request: &Request, printer: &mut Printer) -> Result<
         &entry.index,
     ) {
         (Some(next), _) => printer.remark(&format!("next: {next}")),
-        (None, None) => printer.remark(&format!("look at it: {}", status::look(db))),
+        (None, None) => printer.remark(&format!("look at it: {}", shell::look(db))),
         (None, Some(index)) => {
             let verify = ["verify", "--index"];
-            let look = status::command(db, &verify, &[index.name.as_str()]);
+            let look = shell::command(db, &verify, &[index.name.as_str()]);
             printer.remark(&format!("look at it: {look}"));
         }
     }
@@ -193,7 +193,7 @@ fn instance(globals: &Globals, word: InstanceCommand, printer: &Printer) -> Resu
             let reply = Reply::instance("register_instance_ok", &found);
             printer.outcome(reply, || who::registered(slice::from_ref(&found)))?;
             let words = ["instance", "heartbeat"];
-            let heartbeat = status::command(db, &words, &[found.name.as_str()]);
+            let heartbeat = shell::command(db, &words, &[found.name.as_str()]);
             printer.remark(&format!("next, before the lease ends: {heartbeat}"));
         }
         InstanceCommand::Heartbeat(args) => {
@@ -224,15 +224,8 @@ fn seed(path: &Path, rows: u32, printer: &Printer) -> Result<()> {
     let db = path.display();
     printer.outcome(reply, || format!("{db}: users (name), {rows} rows"))?;
     let words = ["expand", "users", "full_name", "--from", "name"];
-    printer.remark(&format!("next: {}", status::command(path, &words, &[])));
+    printer.remark(&format!("next: {}", shell::command(path, &words, &[])));
     Ok(())
-}
-
-pub(super) fn open(globals: &Globals) -> Result<(Changeover, &PathBuf)> {
-    let db = globals.db.as_ref().ok_or_else(|| {
-        Error::Malformed("name the file with --db PATH or in CHANGEOVER_DB".to_owned())
-    })?;
-    Ok((Changeover::open(db, globals.options())?, db))
 }
 
 /// One page for the command and all its subcommands.

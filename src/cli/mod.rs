@@ -5,6 +5,7 @@ mod commands;
 mod index_args;
 mod printer;
 mod rollout;
+mod shell;
 mod status;
 mod stop;
 mod table;
@@ -12,9 +13,11 @@ mod verified;
 mod who;
 mod work;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::error::{Code, Error};
+use crate::changeover::Changeover;
+use crate::error::{Code, Error, Result};
 
 pub use args::{Cli, Command, Globals, NodeArgs};
 pub use commands::{report, run};
@@ -53,4 +56,12 @@ impl From<ExitStatus> for ExitCode {
     fn from(status: ExitStatus) -> Self {
         Self::from(status as u8)
     }
+}
+
+/// Opens the file that the command line names.
+fn open(globals: &Globals) -> Result<(Changeover, &PathBuf)> {
+    let db = globals.db.as_ref().ok_or_else(|| {
+        Error::Malformed("name the file with --db PATH or in CHANGEOVER_DB".to_owned())
+    })?;
+    Ok((Changeover::open(db, globals.options())?, db))
 }

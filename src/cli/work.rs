@@ -9,7 +9,7 @@ use crate::name::Name;
 use crate::phase::State;
 use crate::time::rounded;
 
-use super::status::{command, undo};
+use super::shell::command;
 
 /// What there is to say of the work on the change, a line each.
 pub(super) fn lines(change: &ChangeStatus, db: &Path) -> Vec<String> {
@@ -75,4 +75,9 @@ fn progress(run: &Run, is_alive: bool) -> Vec<String> {
 pub(super) fn locks(holds: &Holds) -> String {
     let Holds { p50, p99, max, .. } = holds;
     format!("locks held: p50 {p50:.1?}, p99 {p99:.1?}, max {max:.1?}")
+}
+
+/// The command that brings the old column of a change back.
+pub(super) fn undo(change: &ChangeStatus, db: &Path) -> String {
+    command(db, &["undo"], &[change.table.as_str()])
 }

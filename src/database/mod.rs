@@ -125,10 +125,8 @@ impl Database {
         Memory::Cache.allot().run(&connection)?;
         connection.set_prepared_statement_cache_capacity(STATEMENTS);
         // The first look at the header: here a file that is no database shows.
-        let journal: String =
-            connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+        let is_wal = is_wal(&connection)?;
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
-        let is_wal = journal == "wal";
         if is_wal {
             let page: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
             connection.pragma_update(None, "wal_autocheckpoint", LOG_KIB * 1024 / page)?;
@@ -272,6 +270,12 @@ impl Database {
     fn data_version(&self) -> Result<i64> {
         data_version(&self.connection)
     }
+}
+
+/// Whether the file of a connection has a write-ahead log.
+pub fn is_wal(connection: &Connection) -> Result<bool> {
+    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    Ok(mode == "wal")
 }
 
 /// SQLite's number of the schema, which changes with every DDL statement, and with VACUUM.

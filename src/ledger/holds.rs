@@ -11,7 +11,7 @@ use crate::name::Name;
 use crate::phase::{Phase, State};
 use crate::plan::Step;
 
-use super::records::{forced, forget_cursor, insert_entry, set_state};
+use super::records::{forced, forget_cursor, held_no_more, insert_entry, set_state};
 use super::{Change, Ledger};
 
 /// This moment in milliseconds since 1970, by SQLite's clock.
@@ -124,23 +124,6 @@ impl Ledger {
         steps.push(insert_entry(entry));
         steps
     }
-}
-
-/// Forgets what was kept for undo.
-pub(super) fn held_no_more(change: &Change) -> [Step; 2] {
-    let of_change = |sql: &str| Statement::with(sql, [Value::Integer(change.id)]);
-    [
-        Step::run(
-            "nothing is held any more",
-            of_change(
-                "UPDATE _changeover_changes SET text_held = NULL, held_until = NULL WHERE id = ?1",
-            ),
-        ),
-        Step::run(
-            "nor kept to be written as it was",
-            of_change("DELETE FROM _changeover_texts WHERE change_id = ?1"),
-        ),
-    ]
 }
 
 /// For how long the old column of the change is held yet; none where that is over, or where none is held.

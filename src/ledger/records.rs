@@ -7,7 +7,6 @@ use crate::name::Name;
 use crate::phase::{Phase, State};
 use crate::plan::{Position, Records, Step};
 
-use super::holds::held_no_more;
 use super::{Change, Expressions, Ledger};
 
 /// What stands in the file while both columns are kept in step.
@@ -285,4 +284,21 @@ pub(super) fn insert_entry(entry: Vec<(&'static str, Value)>) -> Step {
             values,
         ),
     )
+}
+
+/// Forgets what was kept for undo.
+pub(super) fn held_no_more(change: &Change) -> [Step; 2] {
+    let of_change = |sql: &str| Statement::with(sql, [Value::Integer(change.id)]);
+    [
+        Step::run(
+            "nothing is held any more",
+            of_change(
+                "UPDATE _changeover_changes SET text_held = NULL, held_until = NULL WHERE id = ?1",
+            ),
+        ),
+        Step::run(
+            "nor kept to be written as it was",
+            of_change("DELETE FROM _changeover_texts WHERE change_id = ?1"),
+        ),
+    ]
 }

@@ -12,10 +12,9 @@ use crate::error::Result;
 use crate::rollout::{Progress, Rollout, SCHEMA, Step};
 
 use super::args::{Globals, RolloutArgs};
-use super::commands::open;
 use super::printer::{Printer, data};
-use super::status;
 use super::stop::Stop;
+use super::{open, shell, status};
 
 pub(super) fn run(globals: &Globals, args: &RolloutArgs, printer: &mut Printer) -> Result<()> {
     let Some(file) = &args.file else {
@@ -47,7 +46,7 @@ pub(super) fn run(globals: &Globals, args: &RolloutArgs, printer: &mut Printer) 
     if let Some(error) = failed {
         return Err(error.into());
     }
-    printer.remark(&format!("look at it: {}", status::look(db)));
+    printer.remark(&format!("look at it: {}", shell::look(db)));
     Ok(())
 }
 
