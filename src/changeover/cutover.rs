@@ -12,7 +12,7 @@ use crate::ledger;
 use crate::plan::{Cutover, Delta, Entry, Upto};
 
 use super::run::{
-    Execution, Ran, expect_outcome, is_fresh_since, lease_is_held, perform_all, tell,
+    Execution, Ran, expect_outcome, is_fresh_since, lease_is_held, perform, perform_all, tell,
 };
 
 /// As many rows are copied in one stretch in the time that one takes which is brought up to date by itself.
@@ -23,9 +23,6 @@ const SLOWEST: u32 = 4;
 
 /// How many are brought up to date in one turn at most.
 const MOST: u32 = 4096;
-
-/// How often that is doubled at most.
-const MOST_DOUBLINGS: u32 = 12;
 
 /// How many the first turn brings up to date that does nothing else.
 const ENTRIES_AT_FIRST: u32 = 64;
@@ -128,7 +125,7 @@ impl Backlog {
         let is_slow = progress.is_some_and(|it| it < i64::from(taken / SLOWEST).max(1));
         self.doublings = match left {
             0 => 0,
-            _ => MOST_DOUBLINGS.min(self.doublings + u32::from(is_slow)),
+            _ => Turns::MOST_DOUBLINGS.min(self.doublings + u32::from(is_slow)),
         };
         self.left = Some(left);
     }
@@ -155,7 +152,7 @@ pub(super) fn drain(
             let newest: i64 = connection
                 .prepare_cached(&delta.newest().sql)?
                 .query_row([], |row| row.get(0))?;
-            perform_all(&[delta.forget(*last)], connection)?;
+            perform(&delta.forget(*last), connection)?;
             newest - last
         }
         None => 0,

@@ -60,10 +60,6 @@ impl View<'_> {
         target: &Target,
     ) -> Result<Vec<plan::Step>> {
         let table = &target.table.name;
-        let text = |schema: &Schema| {
-            let text = schema.table_text(table);
-            text.unwrap_or_default().to_owned()
-        };
         let others = target.schema.objects.iter();
         let others = others.filter(|it| !it.is(Kind::Table, table));
         let rewritten = others.filter_map(|object| {
@@ -77,12 +73,14 @@ impl View<'_> {
         });
         let rewritten: Vec<Rewritten> = rewritten.filter(|it| it.before != it.after).collect();
         let before = standing.text_without(change)?;
+        let texts = [&target.schema, &standing.schema, &self.schema];
+        let [then, after, synced] = texts.map(|it| it.table_text(table).unwrap_or_default());
         Ok(self.ledger.held(
             change,
             &Held {
                 time: hold.time(),
-                text_held: &text(&target.schema),
-                texts: [&before, &text(&standing.schema), &text(&self.schema)],
+                text_held: then,
+                texts: [&before, after, synced],
                 rewritten: &rewritten,
                 schema: &target.table.summary(),
             },

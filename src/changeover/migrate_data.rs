@@ -226,17 +226,13 @@ fn migration(found: &Found<'_>, change: &Change, asked: &MigrateData) -> Result<
         let name = |n| plan::index_name(change.id, n);
         index_twins(&standing.schema, &target, &pair, name)?
     };
-    let table = |schema: &Schema| {
-        let text = schema.table_text(&pair.table);
-        text.unwrap_or_default().to_owned()
-    };
     let records = found.ledger.migrating(
         change,
         &Migrating {
             old: &pair.old,
             text_before: &standing.text_without(change)?,
-            text_after: &table(&begun.0),
-            text_synced: &table(&synced.schema),
+            text_after: begun.0.table_text(&pair.table).unwrap_or_default(),
+            text_synced: synced.schema.table_text(&pair.table).unwrap_or_default(),
             expressions: terms.expressions.as_ref(),
             write_both: terms.write_both,
         },
@@ -286,7 +282,6 @@ fn migration(found: &Found<'_>, change: &Change, asked: &MigrateData) -> Result<
     Ok(plan::migrate_data(migration, &records))
 }
 
-/// Whether the file has a write-ahead log.
 /// How many rows lie between the first rowid and the last, if there are such: found without reading what is between.
 fn about_rows(connection: &Connection, table: &Table) -> Result<Option<u64>> {
     let Key::Rowid { name: key, .. } = &table.key else {

@@ -67,15 +67,12 @@ impl View<'_> {
         let shadow = plan::shadow_name(change.id);
         let columns = (!replaces).then_some((&pair.old, &pair.new));
         let target = Target::of(synced.schema, table, columns, &shadow)?;
-        let text = |schema: &Schema| {
-            let text = schema.table_text(&table.name);
-            text.unwrap_or_default().to_owned()
-        };
         let texts = [
-            before.unwrap_or_default(),
-            &text(&schema),
-            &text(&target.schema),
+            before,
+            schema.table_text(&table.name),
+            target.schema.table_text(&table.name),
         ];
+        let texts = texts.map(Option::unwrap_or_default);
         let records = self.ledger.undone(change, texts, &target.table.summary());
         // The primary key of a WITHOUT ROWID table, which all of its indexes hold.
         let is_key = match &table.key {

@@ -17,9 +17,6 @@ use super::{Database, Durability, ForeignKeys};
 /// How often we look whether a full log can be begun anew, which may hold the lock for a tenth of that time.
 const LOOK_AT_LOG: Duration = Duration::from_millis(50);
 
-/// How often the rows of a turn are doubled at most.
-const MOST_DOUBLINGS: u32 = 12;
-
 /// Takes turns with whoever else writes to the file: holds the write lock for about a millisecond, and leaves it free for
 /// five; while nobody else writes, it works at full speed.
 ///
@@ -42,6 +39,9 @@ pub struct Turns<'a> {
 }
 
 impl<'a> Turns<'a> {
+    /// How often the rows of a turn are doubled at most.
+    pub const MOST_DOUBLINGS: u32 = 12;
+
     /// A scheduler whose turns take at most `most_rows` rows, and the first `at_first`.
     pub fn new(database: &'a Database, at_first: u32, most_rows: u32) -> Result<Self> {
         let now = Instant::now();
@@ -70,7 +70,7 @@ impl<'a> Turns<'a> {
     /// long that holds the lock.
     pub fn rows(&mut self, doublings: u32) -> Result<u32> {
         self.look(false)?;
-        let times = 1 << doublings.min(MOST_DOUBLINGS);
+        let times = 1 << doublings.min(Self::MOST_DOUBLINGS);
         self.rows = self.pace.rows().saturating_mul(times);
         Ok(self.rows)
     }

@@ -12,10 +12,7 @@ use crate::phase::{Phase, State};
 use crate::plan::Step;
 
 use super::records::{forced, forget_cursor, held_no_more, insert_entry, set_state};
-use super::{Change, Ledger};
-
-/// This moment in milliseconds since 1970, by SQLite's clock.
-const NOW: &str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+use super::{Change, Ledger, NOW};
 
 /// What a contract leaves behind that holds the old column.
 #[derive(Debug)]

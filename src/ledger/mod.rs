@@ -35,6 +35,9 @@ mod embedded {
 /// Where refinery keeps which migrations of the ledger itself have run.
 const FORMAT: &str = "_changeover_ledger_format";
 
+/// This moment in milliseconds since 1970, by SQLite's clock.
+const NOW: &str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
+
 /// The newest format that this program knows: the number of the last of its migrations. To ask refinery would
 /// compile a regular expression for each.
 const NEWEST: i64 = 7;

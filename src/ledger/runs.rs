@@ -7,11 +7,10 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::error::Result;
 use crate::event::Holds;
 
+use super::NOW;
+
 /// For how long a run keeps the work without a word.
 const LEASE: Duration = Duration::from_secs(15);
-
-/// This moment in milliseconds since 1970, by SQLite's clock.
-const NOW: &str = "CAST(unixepoch('subsec') * 1000 AS INTEGER)";
 
 /// The work on a change, as the run that has it tells of it.
 #[derive(Clone, Debug)]

@@ -64,17 +64,13 @@ impl Copying {
     fn remove_gone(&self, row: &Stretch) -> Step {
         let there = format!("SELECT 1 FROM {}", self.live.table);
         let Statement { sql, params } = row.select(&there, self.condition());
-        let numbered = (params.len() + 1..).zip(self.shadow.compared());
-        let equal: Vec<String> = numbered
-            .map(|(number, column)| format!("{column} = ?{number}"))
-            .collect();
         Step::run(
             "a row that is there no more",
             Statement::with(
                 format!(
                     "DELETE FROM {} WHERE {} AND NOT EXISTS ({sql})",
                     self.shadow.table,
-                    equal.join(" AND ")
+                    self.shadow.is_bound_behind(params.len())
                 ),
                 params,
             ),

@@ -5,7 +5,7 @@ use crate::phase::Phase;
 use crate::schema::Addition;
 
 use super::schema_rows::check_constraints;
-use super::{Outcome, Plan, Stage, Step, Transaction};
+use super::{Plan, Stage, Step, Transaction};
 
 /// One transaction: the column and the ledger's `records`.
 #[must_use]
@@ -31,15 +31,12 @@ pub fn expand(addition: Addition, records: Vec<Step>) -> Plan {
         phase: Some(Phase::Expand),
         table: addition.table.name.clone(),
         warnings,
-        stages: vec![Stage::Once(Transaction {
-            purpose: "add the column".to_owned(),
-            foreign_keys: ForeignKeys::Off,
+        stages: vec![Stage::Once(Transaction::leading_to(
+            &addition.schema,
+            Some(&addition.table),
+            "add the column",
+            ForeignKeys::Off,
             steps,
-            outcome: Some(Outcome {
-                schema: addition.schema,
-                table: Some(addition.table),
-                is_rebuilt: false,
-            }),
-        })],
+        ))],
     }
 }

@@ -8,7 +8,7 @@ use crate::schema::Schema;
 use super::contract::gone;
 use super::online::{Leftovers, give_up};
 use super::ours::{name, without_ours_of};
-use super::{Outcome, Plan, Stage, Step, Transaction, schema_rows};
+use super::{Plan, Stage, Step, Transaction, schema_rows};
 
 /// What an undo may have left that was stopped, and then one short transaction: the text of the table as in `target`, which
 /// touches no row, and the ledger's `records`.
@@ -31,16 +31,13 @@ pub fn release(
         steps.extend(be_noticed(change));
     }
     steps.extend(records);
-    stages.push(Stage::Once(Transaction {
-        purpose: "the old column goes, of which no row holds anything".to_owned(),
-        foreign_keys: ForeignKeys::Off,
+    stages.push(Stage::Once(Transaction::leading_to(
+        &without_ours_of(target, change),
+        None,
+        "the old column goes, of which no row holds anything",
+        ForeignKeys::Off,
         steps,
-        outcome: Some(Outcome {
-            schema: without_ours_of(target, change),
-            table: None,
-            is_rebuilt: false,
-        }),
-    }));
+    )));
     Plan {
         phase: Some(Phase::Contract),
         table: table.clone(),

@@ -94,9 +94,7 @@ impl Leftovers {
         }
         stages
     }
-}
 
-impl Leftovers {
     /// Empties what holds entries of indexes, as many at once as the lock may be held for.
     pub(super) fn empty(&self) -> Vec<Stage> {
         let purpose = "remove in batches what an index was to hold";

@@ -88,13 +88,18 @@ impl Path {
         if !stretch.sql.is_empty() {
             stretch.sql.push_str(" AND ");
         }
-        let first = stretch.params.len() + 1;
-        let numbered = (first..).zip(self.compared());
+        let key = self.is_bound_behind(stretch.params.len());
+        stretch.sql.push_str(&key);
+        Stretch(stretch)
+    }
+
+    /// The condition that the key is what is bound behind so many other values.
+    pub(super) fn is_bound_behind(&self, others: usize) -> String {
+        let numbered = (others + 1..).zip(self.compared());
         let equal: Vec<String> = numbered
             .map(|(number, column)| format!("{column} = ?{number}"))
             .collect();
-        stretch.sql.push_str(&equal.join(" AND "));
-        Stretch(stretch)
+        equal.join(" AND ")
     }
 
     /// The columns of the key, each as the key compares it.

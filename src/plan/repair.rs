@@ -5,7 +5,7 @@ use crate::request::Winner;
 use crate::schema::{Kind, Object, Schema, Table};
 
 use super::backfill::Backfill;
-use super::{Agreement, Outcome, Plan, Stage, Step, Transaction};
+use super::{Agreement, Plan, Stage, Step, Transaction};
 
 /// What is to be mended of a change.
 #[derive(Debug)]
@@ -71,15 +71,12 @@ impl Repair<'_> {
             Step::run(format!("{} keeps the columns in step", it.spoken()), make)
         });
         let schema = self.live.clone().without_ours(is_remade);
-        Stage::Once(Transaction {
-            purpose: "put the sync triggers back".to_owned(),
-            foreign_keys: ForeignKeys::On,
-            steps: dropped.chain(made).collect(),
-            outcome: Some(Outcome {
-                schema: schema.with_ours(self.triggers.to_vec()),
-                table: Some(self.table.clone()),
-                is_rebuilt: false,
-            }),
-        })
+        Stage::Once(Transaction::leading_to(
+            &schema.with_ours(self.triggers.to_vec()),
+            Some(self.table),
+            "put the sync triggers back",
+            ForeignKeys::On,
+            dropped.chain(made).collect(),
+        ))
     }
 }
