@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::error::Result;
 
+use super::mover::Mover;
 use super::{Database, handle};
 
 /// How many frames are moved at once in a gap.
@@ -25,7 +26,10 @@ const ATTEMPTS: u32 = 10;
 const LONG_ATTEMPTS: u32 = 200;
 const MOMENT: Duration = Duration::from_millis(1);
 
-/// How far the log grows before it is moved at any time, in KiB: each move waits for the disk.
+/// How much of the log is left to the [`Mover`] at once while nobody else writes, in KiB.
+const IN_BACKGROUND_KIB: u32 = 4 * 1024;
+
+/// How far the log grows before it is moved to its end at any time, in KiB: that waits for the disk.
 const LONG_KIB: u32 = 16 * 1024;
 
 /// How far the log may have grown for us to write on, in KiB. What a turn adds and others write meanwhile comes on
@@ -38,9 +42,12 @@ const PATIENCE: Duration = Duration::from_millis(5);
 /// The write-ahead log of a file. For as long as this lives, commits of ours do not move it.
 pub(super) struct Log<'a> {
     database: &'a Database,
-    /// From how many frames on it is moved in a gap, is begun anew there, is moved at any time, and is full.
+    mover: Mover,
+    /// From how many frames on it is moved in a gap, is begun anew there, is moved in the background, is moved to its end
+    /// at any time, and is full.
     in_gap: u32,
     anew: u32,
+    in_background: u32,
     long: u32,
     full: u32,
     /// Where our commits would move it else.
@@ -82,8 +89,10 @@ impl<'a> Log<'a> {
         let frames = |kib: u32| kib * 1024 / page;
         let log = Self {
             database,
+            mover: Mover::new(database.connection.path().unwrap_or_default()),
             in_gap: IN_GAP.min(frames(LONG_KIB)),
             anew: ANEW.min(frames(LONG_KIB)),
+            in_background: frames(IN_BACKGROUND_KIB),
             long: frames(LONG_KIB),
             full: frames(FULL_KIB),
             automatic: pragma("wal_autocheckpoint")?,
@@ -97,12 +106,16 @@ impl<'a> Log<'a> {
     ///
     /// Where others write all the time, something of the log is always left behind, so that it would grow on and on.
     /// Where a reader keeps most of it from being moved, a restart would be to no avail.
-    pub(super) fn tend(&self, is_gap: bool) -> Result<bool> {
+    pub(super) fn tend(&mut self, is_gap: bool) -> Result<bool> {
         let due = if is_gap { self.in_gap } else { self.long };
         let length = self.checkpoint(Checkpoint::Noop)?;
         if length.frames < due {
+            if !is_gap && length.behind >= self.in_background {
+                self.mover.start();
+            }
             return Ok(false);
         }
+        self.mover.finish();
         let behind = if length.behind < self.in_gap {
             length.behind
         } else {
@@ -121,7 +134,8 @@ impl<'a> Log<'a> {
 
     /// Moves a full log as far as it can be without holding up anybody. Returns whether [`Log::restart`] may do the
     /// rest; where a reader keeps most of the log from being moved, it would wait for him under the lock.
-    pub(super) fn empty(&self) -> Result<bool> {
+    pub(super) fn empty(&mut self) -> Result<bool> {
+        self.mover.finish();
         Ok(self.database.move_log_along()? < self.in_gap)
     }
 

@@ -4,6 +4,7 @@ mod handle;
 mod holds;
 mod imposter;
 mod log;
+mod mover;
 mod pace;
 mod statement;
 mod turns;

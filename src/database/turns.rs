@@ -149,7 +149,9 @@ impl<'a> Turns<'a> {
     /// Keeps the log short. What of that needs the lock is a turn of its own.
     fn tend_log(&mut self) -> Result<()> {
         let is_gap = !self.pace.gap().is_zero();
-        let Some(log) = &self.log else { return Ok(()) };
+        let Some(log) = &mut self.log else {
+            return Ok(());
+        };
         if log.tend(is_gap)? {
             self.leave_gap();
             self.restart_log()?;
@@ -159,7 +161,7 @@ impl<'a> Turns<'a> {
 
     fn await_room(&mut self, observer: &mut Observer<'_>) -> Result<()> {
         let mut wait = Wait::on(Obstacle::FullLog);
-        while let Some(log) = &self.log
+        while let Some(log) = &mut self.log
             && log.is_full()?
         {
             if log.empty()? && self.restart_log()? {
