@@ -4,7 +4,6 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
-use crate::database::is_wal;
 use crate::error::{Error, Result};
 use crate::name::Name;
 use crate::plan::Leftovers;
@@ -36,10 +35,10 @@ pub(super) fn room(
         beside.saturating_sub(reusable).saturating_add(LOG)
     };
     let free = free(connection)?;
-    // Without a write-ahead log a read keeps everybody from writing. The pages of a table are counted there only where the
-    // disk might not have room for as many as the whole file has.
+    // To count the pages of a table is to read them all. It is done where the disk might not have room for as many as the
+    // whole file has.
     let most = needed(pragma("page_count")? * page, reusable);
-    if !is_wal(connection)? && most <= free {
+    if most <= free {
         return Ok(most);
     }
     for table in &left.entries {

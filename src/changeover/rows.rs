@@ -49,12 +49,14 @@ impl Execution<'_> {
         let mut turns = Turns::new(self.database, ROWS_AT_FIRST, self.options.batch_rows)?;
         let cursor = self.cursor(walk)?;
         // A sweep has found no conflict, and the walk goes from the first row to the last.
-        let is_whole = self.rows.is_some() && cursor.is_none();
+        let whole = self.rows.filter(|_| cursor.is_none());
         for _ in 0..ROUNDS {
             if self.round(walk, &mut turns)? == Ran::Stale {
                 return Ok(Ran::Stale);
             }
-            if is_whole && self.database.is_untouched()? {
+            if whole.is_some() && self.database.is_untouched()? {
+                // The old content that the copy will have replaced.
+                self.rows = whole.filter(|_| walk.brings_up_to_date());
                 return self.walked(&turns);
             }
             let Some(left) = self.left(walk)? else {

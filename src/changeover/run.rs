@@ -148,7 +148,7 @@ pub(super) struct Execution<'a> {
     pub(super) lease: Option<Lease<'a>>,
     /// What stands in the delta.
     pub(super) backlog: Backlog,
-    /// How many rows a sweep has just met.
+    /// How many rows are next, where a sweep has just met them, or a copy beside nobody else.
     pub(super) rows: Option<u64>,
     pub(super) observer: &'a mut Observer<'a>,
 }
