@@ -11,7 +11,8 @@ use super::online::{Way, give_up};
 use super::ours::drop_ours;
 use super::path::Path;
 use super::rebuild::Rebuild;
-use super::walk::Sweep;
+use super::sweep::Sweep;
+use super::walk::Walk;
 use super::{Agreement, Expect, Plan, Stage, Step, Transaction};
 
 /// What is undone.
@@ -70,7 +71,7 @@ pub fn abort(
             stages
         }
         Way::Online(online) => {
-            let settling = kept.map(|it| Backfill::new(it, winner, None).walk());
+            let settling = kept.map(|it| Walk::of(Backfill::new(it, winner, None)));
             rebuild(live, None).online(PURPOSE, *online, settling, check.as_ref(), records)
         }
     };

@@ -1,16 +1,14 @@
 //! The backfill: every row gets its value in the new column, a short transaction at a time.
 
-use crate::database::ForeignKeys;
 use crate::request::Winner;
 
 use super::path::Stretch;
-use super::walk::{Sweep, Walk, Work};
 use super::{Agreement, Step};
 
 /// What brings the rows of a stretch to agree.
 #[derive(Clone, Debug)]
 pub(super) struct Backfill {
-    agreement: Agreement,
+    pub(super) agreement: Agreement,
     winner: Option<Winner>,
     counted: Option<Step>,
     writes_null: bool,
@@ -37,19 +35,6 @@ impl Backfill {
     pub(super) fn writing_null(mut self, writes_null: bool) -> Self {
         self.writes_null = writes_null;
         self
-    }
-
-    /// The walk that takes it to all rows, in the order of their key.
-    pub(super) fn walk(self) -> Walk {
-        Walk {
-            purpose: "copy the values in batches, from key to key".to_owned(),
-            foreign_keys: ForeignKeys::On,
-            path: self.agreement.path.clone(),
-            left: vec![Sweep::of_disagreement(&self.agreement)],
-            delta: None,
-            keeps_cursor: true,
-            work: Work::Backfill(self),
-        }
     }
 
     /// The steps for the rows of a stretch.

@@ -10,7 +10,8 @@ use super::backfill::Backfill;
 use super::online::{Way, give_up};
 use super::ours::drop_ours;
 use super::rebuild::Rebuild;
-use super::walk::Sweep;
+use super::sweep::Sweep;
+use super::walk::Walk;
 use super::{Agreement, Plan, Stage, Step};
 
 /// Rehearses the contract of a change, and returns the schema that it leads to: `live` has both columns, `before` is
@@ -109,7 +110,7 @@ pub fn contract(
             stages
         }
         Way::Online(online) => {
-            let settling = winner.map(|it| Backfill::new(agreement, Some(it), None).walk());
+            let settling = winner.map(|it| Walk::of(Backfill::new(agreement, Some(it), None)));
             let agreed = Sweep::of_disagreement(agreement);
             rebuild(live, None).online(purpose, *online, settling, Some(&agreed), records)
         }

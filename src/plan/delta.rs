@@ -19,7 +19,7 @@ use super::Step;
 use super::copying::Copying;
 use super::ours::{delta_name, drop_table, name, numbered};
 use super::path::{Path, Position, Upto};
-use super::walk::Sweep;
+use super::sweep::Sweep;
 
 /// The delta of a table, and how its rows are brought up to date in copies.
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ use crate::schema::{Entries, Table, Unique};
 use super::delta::Delta;
 use super::index_side::Side;
 use super::ours::{drop_one, drop_table};
-use super::walk::Sweep;
+use super::sweep::Sweep;
 use super::{Cutover, Expect, Part, Scratch, Stage, Step, Transaction, schema_rows};
 
 /// Indexes that are built beside their table.

@@ -7,7 +7,7 @@ use super::Expect;
 use super::agreement::other;
 use super::ours::name;
 use super::path::Path;
-use super::walk::Sweep;
+use super::sweep::Sweep;
 
 /// The questions to an index and its table.
 #[derive(Debug)]

@@ -9,12 +9,14 @@ use crate::database::{ForeignKeys, Imposter, Memory, Statement};
 use crate::name::Name;
 use crate::schema::{Entries, Field, Key, KeyColumn, Table};
 
+use super::comparison::comparison;
 use super::copying::Copying;
 use super::delta::Delta;
 use super::ours::{entries_name, name, numbered};
 use super::path::Path;
-use super::walk::{Sweep, Walk, Work};
-use super::{Expect, Gather, Scratch, Stage, Step, Transaction};
+use super::sweep::Sweep;
+use super::walk::{Walk, Work};
+use super::{Expect, Gather, Scratch, Stage, Step};
 
 /// How many rows are looked up by a new index before it is trusted.
 const SAMPLE: u32 = 100;
@@ -86,8 +88,7 @@ impl Side<'_> {
 
     /// Whether what is known of the rows is what they hold.
     pub(super) fn compare(&self, delta: &Delta) -> [Sweep; 2] {
-        let copying = self.copying();
-        [copying.unlike(delta), copying.left_over(delta)]
+        comparison(&self.copying(), delta)
     }
 
     /// Puts the b-tree into the place of the index. Its row stands behind its table's, as SQLite wants it.
@@ -147,29 +148,6 @@ impl Side<'_> {
                 found.join(" AND ")
             )),
             Expect::NoRow("an index does not find rows that the table has"),
-        )
-    }
-
-    /// No two rows share a key, among those that did when they were looked at.
-    pub(super) fn no_row_is_doubtful(&self) -> Step {
-        let (keys, known) = (self.keys(), self.name("known"));
-        let live = self.copying().live;
-        let shown = keys.iter().zip(live.key_names());
-        let shown: Vec<String> = shown
-            .map(|(key, name)| format!("{key} AS {name}"))
-            .collect();
-        Step::expecting(
-            "no two rows share a key of the index",
-            Statement::new(format!(
-                "SELECT DISTINCT {} FROM {} AS doubtful JOIN {known} AS known USING ({}) WHERE {}",
-                shown.join(", "),
-                self.name("doubtful"),
-                keys.join(", "),
-                self.is_shared("known")
-            )),
-            Expect::Distinct {
-                index: self.entries.index.name.clone(),
-            },
         )
     }
 
@@ -261,88 +239,6 @@ impl Side<'_> {
         steps
     }
 
-    /// Takes the entries out that share their key with the one before.
-    fn set_aside(&self) -> [Step; 2] {
-        let (ordered, twice) = (self.name("ordered"), self.name("twice"));
-        let same = self.terms().map(|(at, collation)| {
-            format!("one.entry_{at} COLLATE {collation} = other.entry_{at}")
-        });
-        let keys = self.keys().into_iter();
-        let keys = keys.map(|key| format!("other.{key}, one.{key} AS with_{key}"));
-        let find = format!(
-            "CREATE TEMP TABLE {twice} AS SELECT other.place, {} FROM {ordered} AS one \
-             JOIN {ordered} AS other ON other.place = one.place + 1 WHERE {}",
-            keys.collect::<Vec<_>>().join(", "),
-            same.collect::<Vec<_>>().join(" AND ")
-        );
-        let remove = format!("DELETE FROM {ordered} WHERE place IN (SELECT place FROM {twice})");
-        [
-            Step::run("rows that seem to share a key", Statement::new(find)),
-            Step::run("are looked at again, in the end", Statement::new(remove)),
-        ]
-    }
-
-    /// Looks whether they share their keys with those before them in the table too, where both are read at one moment: then the
-    /// index cannot be made, and there may be very many of them.
-    fn really_twice(&self) -> Sweep {
-        let twice = self.name("twice");
-        let path = Path {
-            table: twice.clone(),
-            key: Key::Rowid {
-                name: Name::from("rowid"),
-                hidden: true,
-            },
-        };
-        let keys = self.keys();
-        let live = self.copying().live;
-        let names = live.key_names();
-        let shown = keys.iter().zip(&names);
-        let shown: Vec<String> = shown
-            .map(|(key, name)| format!("twice.{key} AS {name}"))
-            .collect();
-        let row_of = |what: &str| -> String {
-            let columns = live.compared().into_iter().zip(&keys);
-            let found = columns.map(|(column, key)| format!("{column} = twice.{what}{key}"));
-            let conditions: Vec<String> = found.chain(self.entries.condition.clone()).collect();
-            conditions.join(" AND ")
-        };
-        let table = &self.table.name;
-        let same = self.entries.fields.iter().filter(|it| it.is_term);
-        let same: Vec<String> = same
-            .map(|field| {
-                let read = |what| {
-                    format!(
-                        "(SELECT {} FROM {table} WHERE {})",
-                        field.value,
-                        row_of(what)
-                    )
-                };
-                let (one, other) = (read("with_"), read(""));
-                format!("{one} COLLATE {} = {other}", field.collation)
-            })
-            .collect();
-        Sweep {
-            purpose: "look whether they do in the table".to_owned(),
-            path,
-            head: format!("SELECT {} FROM (SELECT * FROM {twice}", shown.join(", ")),
-            condition: "TRUE".to_owned(),
-            tail: format!(") AS twice WHERE {}", same.join(" AND ")),
-            expect: Expect::Distinct {
-                index: self.entries.index.name.clone(),
-            },
-        }
-    }
-
-    /// Has those rows be brought up to date like all that are written meanwhile.
-    fn note_twice(&self, delta: &Delta) -> Stage {
-        Stage::Once(Transaction {
-            purpose: "look at rows again that seem to share a key".to_owned(),
-            foreign_keys: ForeignKeys::Off,
-            steps: vec![delta.note_all(&self.name("twice"))],
-            outcome: None,
-        })
-    }
-
     /// The sorted entries into the b-tree.
     fn walk(&self, delta: &Delta) -> Walk {
         let fields: Vec<String> = self.fields().collect();
@@ -377,7 +273,6 @@ impl Side<'_> {
             "INSERT INTO {imposter} VALUES ({})",
             new.collect::<Vec<_>>().join(", ")
         )];
-        let keys = self.keys();
         let mut steps = vec![Step::expecting(
             "as many entries as were sorted",
             Statement::new(format!(
@@ -387,18 +282,8 @@ impl Side<'_> {
             Expect::NoRow("the index holds another number of entries than were sorted"),
         )];
         if self.entries.is_unique {
-            let doubtful = self.name("doubtful");
-            let make = format!("CREATE TEMP TABLE {doubtful} ({})", keys.join(", "));
-            steps.push(Step::run(
-                "rows that share a key for now",
-                Statement::new(make),
-            ));
-            let new_keys: Vec<String> = keys.iter().map(|it| format!("NEW.{it}")).collect();
-            added.push(format!(
-                "INSERT INTO {doubtful} SELECT {} WHERE {}",
-                new_keys.join(", "),
-                self.is_shared("NEW")
-            ));
+            steps.push(self.make_doubtful());
+            added.push(self.doubt_new());
         }
         let trigger = |what: &str, event: &str, statements: &[String]| {
             let sql = format!(
@@ -439,19 +324,6 @@ impl Side<'_> {
         )
     }
 
-    /// The condition under which the b-tree has another entry with the key of a row.
-    fn is_shared(&self, row: &str) -> String {
-        let same = self.terms();
-        let same: Vec<String> = same
-            .map(|(at, _)| format!("entry_{at} = {row}.entry_{at}"))
-            .collect();
-        format!(
-            "(SELECT count(*) FROM (SELECT 1 FROM {} WHERE {} LIMIT 2)) = 2",
-            self.name("imposter"),
-            same.join(" AND ")
-        )
-    }
-
     pub(super) fn tidy(&self) -> Vec<Step> {
         let scratch = ["known", "ordered", "twice", "doubtful", "sample"].into_iter();
         let back = keep_journal("as before", "DELETE");
@@ -470,12 +342,13 @@ impl Side<'_> {
         entries_name(self.change, self.n)
     }
 
-    fn name(&self, what: &str) -> Name {
+    /// What a temporary table of it is called.
+    pub(super) fn name(&self, what: &str) -> Name {
         name(self.change, &format!("{what}_{}", self.n))
     }
 
     /// The columns of a temporary table that hold the key of a row.
-    fn keys(&self) -> Vec<String> {
+    pub(super) fn keys(&self) -> Vec<String> {
         let width = match &self.table.key {
             Key::Columns(columns) => columns.len(),
             Key::Rowid { .. } | Key::None => 1,
@@ -486,13 +359,6 @@ impl Side<'_> {
     /// The columns that hold an entry.
     fn fields(&self) -> impl Iterator<Item = String> + use<> {
         numbered("entry", self.entries.fields.len())
-    }
-
-    /// The terms of the index: where each stands in an entry, and how it is compared.
-    fn terms(&self) -> impl Iterator<Item = (usize, &Name)> {
-        let fields = (1..).zip(&self.entries.fields);
-        let terms = fields.filter(|(_, field)| field.is_term);
-        terms.map(|(at, field)| (at, &field.collation))
     }
 
     /// How the key of the table compares a column of it. Every entry holds the column, as the key has it unless a

@@ -10,8 +10,9 @@ use super::index_build::{Builder, Building};
 use super::indexes::make_indexes;
 use super::online::Leftovers;
 use super::ours::{drop_ours, without_ours_of};
+use super::sweep::Sweep;
 use super::sync::SyncTriggers;
-use super::walk::Sweep;
+use super::walk::Walk;
 use super::{Agreement, Plan, Stage, Step, Transaction, schema_rows};
 
 /// The ledger's part in a data migration, as steps.
@@ -75,7 +76,7 @@ pub fn migrate_data(mut migration: Migration<'_>, records: &Records) -> Plan {
         Some(records.counted.clone()),
     );
     let backfill = backfill.writing_null(migration.synced.default.is_some());
-    stages.push(Stage::Batches(Box::new(backfill.walk())));
+    stages.push(Stage::Batches(Box::new(Walk::of(backfill))));
     match migration.building.take() {
         Some(building) => stages.extend(migration.build(&building, &begun, records)),
         None => stages.push(Stage::Once(migration.finish_at_once(&begun, records))),

@@ -8,11 +8,13 @@ use crate::database::ForeignKeys;
 use crate::name::Name;
 use crate::schema::{FoundTable, Key, Kind, Object, Schema, Unique};
 
+use super::comparison::comparison;
 use super::delta::{Delta, notes};
 use super::ours::{belongs_to, drop_one, drop_table};
 use super::path::Path;
 use super::rebuild::Rebuild;
-use super::walk::{Sweep, Walk, Work};
+use super::sweep::Sweep;
+use super::walk::{Walk, Work};
 use super::{Outcome, Stage, Step, Transaction, schema_rows};
 
 /// How a table is rebuilt.
@@ -213,7 +215,7 @@ impl Rebuild<'_> {
                 .to_owned(),
             foreign_keys: ForeignKeys::Off,
             path: copying.live.clone(),
-            left: vec![copying.unlike(&delta), copying.left_over(&delta)],
+            left: comparison(&copying, &delta).into(),
             delta: Some(delta.clone()),
             keeps_cursor: true,
             work: Work::Copy(copying),

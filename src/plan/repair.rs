@@ -5,6 +5,7 @@ use crate::request::Winner;
 use crate::schema::{Kind, Object, Schema, Table};
 
 use super::backfill::Backfill;
+use super::walk::Walk;
 use super::{Agreement, Plan, Stage, Step, Transaction};
 
 /// What is to be mended of a change.
@@ -38,9 +39,9 @@ pub fn repair(repair: Repair<'_>) -> Plan {
         stages.push(repair.trigger_stage());
     }
     if let Some(walked) = repair.walked {
-        stages.push(Stage::Batches(Box::new(
-            Backfill::new(agreement, winner, None).walk(),
-        )));
+        stages.push(Stage::Batches(Box::new(Walk::of(Backfill::new(
+            agreement, winner, None,
+        )))));
         stages.push(Stage::Once(Transaction {
             purpose: "the walk is over".to_owned(),
             foreign_keys: ForeignKeys::On,

@@ -1,14 +1,16 @@
-//! Work on all rows of a table: a walk that changes them, a sweep that looks at them.
+//! A walk over all rows of a table, which changes them.
 
 use rusqlite::types::Value;
 
 use crate::database::{ForeignKeys, Statement};
 use crate::name::Name;
 
+use super::Step;
 use super::backfill::Backfill;
 use super::copying::Copying;
+use super::delta::Delta;
 use super::path::{Path, Position, Stretch};
-use super::{Agreement, Delta, Expect, Manner, Part, Step};
+use super::sweep::Sweep;
 
 /// A walk over all rows in the order of their key, a short transaction at a time.
 #[derive(Clone, Debug)]
@@ -45,6 +47,19 @@ pub(super) enum Work {
 }
 
 impl Walk {
+    /// Takes a backfill to all rows.
+    pub(super) fn of(backfill: Backfill) -> Self {
+        Self {
+            purpose: "copy the values in batches, from key to key".to_owned(),
+            foreign_keys: ForeignKeys::On,
+            path: backfill.agreement.path.clone(),
+            left: vec![Sweep::of_disagreement(&backfill.agreement)],
+            delta: None,
+            keeps_cursor: true,
+            work: Work::Backfill(backfill),
+        }
+    }
+
     /// Whether the rows that others write are brought up to date on the way, rather than behind it.
     #[must_use]
     pub fn brings_up_to_date(&self) -> bool {
@@ -141,84 +156,5 @@ impl Walk {
             ),
             run("nor is the view", format!("DROP VIEW temp.{view}")),
         ]
-    }
-}
-
-/// A look at all rows in the order of their key, a stretch at a time, so that no read transaction lasts long.
-#[derive(Clone, Debug)]
-pub struct Sweep {
-    /// What it is for.
-    pub purpose: String,
-    /// The way.
-    pub path: Path,
-    /// What must come of it.
-    pub expect: Expect,
-    /// The query for what it looks for: all before WHERE, the condition, and what is behind that.
-    pub(super) head: String,
-    pub(super) condition: String,
-    pub(super) tail: String,
-}
-
-impl Sweep {
-    /// Finds the rows whose columns do not agree.
-    #[must_use]
-    pub fn of_disagreement(agreement: &Agreement) -> Self {
-        Self::new(
-            "look for rows in which the two differ",
-            &agreement.path,
-            agreement.differ(),
-            agreement.expected(),
-        )
-    }
-
-    /// Finds the rows in which both columns hold a value and these do not agree.
-    #[must_use]
-    pub fn of_conflicts(agreement: &Agreement) -> Self {
-        Self::new(
-            "look for rows that hold two values",
-            &agreement.path,
-            agreement.conflict(),
-            agreement.expected(),
-        )
-    }
-
-    /// Finds the rows that fulfil the condition.
-    pub(super) fn new(purpose: &str, path: &Path, condition: String, expect: Expect) -> Self {
-        Self {
-            purpose: purpose.to_owned(),
-            head: path.select_keys(),
-            path: path.clone(),
-            condition,
-            tail: String::new(),
-            expect,
-        }
-    }
-
-    /// The keys of the rows that it looks for, in a stretch.
-    #[must_use]
-    pub fn query(&self, stretch: &Stretch) -> Statement {
-        let mut query = stretch.select(&self.head, &self.condition);
-        query.sql.push_str(&self.tail);
-        query
-    }
-
-    /// How a plan shows it.
-    pub(super) fn part(&self) -> Part<'_> {
-        (Manner::Sweep, vec![self.whole()], &self.purpose)
-    }
-
-    /// The look at a stretch as a step.
-    pub(super) fn step(&self, stretch: &Stretch) -> Step {
-        Step::expecting(
-            self.purpose.clone(),
-            self.query(stretch),
-            self.expect.clone(),
-        )
-    }
-
-    /// The look at all rows as one step.
-    #[must_use]
-    pub fn whole(&self) -> Step {
-        self.step(&Stretch::all())
     }
 }
