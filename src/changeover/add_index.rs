@@ -8,9 +8,10 @@ use crate::plan::{self, NewIndex, Plan};
 use crate::request::{AddIndex, Term};
 use crate::schema::{Entries, Kind, Object, Table, expect_columns, wanted_index, with_index};
 
+use super::execution::Ran;
 use super::indexes::{Making, making};
 use super::room::room;
-use super::run::{ATTEMPTS, Ran};
+use super::run::ATTEMPTS;
 use super::{Asked, Changeover, Planned, Rebuilds, View};
 
 impl Changeover {

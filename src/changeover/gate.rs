@@ -14,7 +14,7 @@ use crate::phase::{Phase, State};
 use crate::plan::Plan;
 use crate::request::Contract;
 
-use super::run::tell;
+use super::execution::tell;
 use super::{Changeover, Planned, View};
 
 /// How often somebody who waits for the gate is told of it, and how many times between two looks.

@@ -10,9 +10,9 @@ use crate::plan::{Building, IndexBuild, Stage, Step};
 use crate::schema::{Entries, Key, Object, Schema, Table, Unique};
 
 use super::Options;
+use super::backlog::is_void;
 use super::cost::{Cost, estimate};
-use super::cutover::is_void;
-use super::run::{Execution, Ran, tell};
+use super::execution::{Execution, Ran, tell};
 
 /// What the making of an index takes for each row, and for each page that they fill: measured, and rounded up.
 const COST: Cost = Cost {

@@ -2,10 +2,12 @@
 
 mod abort;
 mod add_index;
+mod backlog;
 mod contract;
 mod cost;
 mod cutover;
 mod deployments;
+mod execution;
 mod expand;
 mod gate;
 mod hold;
@@ -13,6 +15,7 @@ mod indexes;
 mod instances;
 mod lease;
 mod migrate_data;
+mod outcome;
 mod pause;
 mod rebuild;
 mod reply;
@@ -21,6 +24,7 @@ mod rows;
 mod run;
 mod standing;
 mod status;
+mod step;
 mod undo;
 mod verify;
 mod verify_index;

@@ -3,15 +3,16 @@
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-use crate::database::{Database, Statement, Turns, literal};
-use crate::error::{Error, Result};
+use crate::database::{Database, Statement, Turns};
+use crate::error::Result;
 use crate::event::Event;
 use crate::ledger;
-use crate::plan::{Expect, Gather, Path, Position, Scratch, Sweep, Upto, Walk};
+use crate::plan::{Gather, Path, Position, Scratch, Sweep, Upto, Walk};
 
-use super::cutover::{drain, is_void, left_to_copy, most_entries};
+use super::backlog::{drain, is_void, left_to_copy, most_entries};
+use super::execution::{Execution, Ran, is_fresh_since, tell};
 use super::lease::Lease;
-use super::run::{Execution, Ran, is_fresh_since, perform, perform_all, tell};
+use super::step::{Found, perform, perform_all, refuse};
 
 /// How many rows are read at once: a few milliseconds' worth, since without a write-ahead log a read keeps
 /// everybody from writing.
@@ -20,23 +21,9 @@ const READ: u32 = 10_000;
 /// How many rows the first turn of a walk takes.
 const ROWS_AT_FIRST: u32 = 1024;
 
-/// How many rows a refusal names.
-const EXAMPLES: usize = 5;
-
 /// How often a table is walked over while rows are left, whose keys changed under the walk. What is left then is not for
 /// a walk to settle.
 const ROUNDS: u32 = 3;
-
-/// What a query found.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    /// How many rows.
-    pub(super) count: u64,
-    /// How many rows were looked at, in a sweep.
-    pub(super) looked: u64,
-    /// The first of them in words.
-    pub(super) examples: Vec<String>,
-}
 
 impl Execution<'_> {
     /// Walks over all rows, from the cursor on.
@@ -248,55 +235,6 @@ pub(super) fn look_for(
         found.looked += u64::from(READ);
         between(found.looked)?;
         database.tend_log_between_reads()?;
-    }
-}
-
-impl Found {
-    /// Adds what the query finds.
-    pub(super) fn add(&mut self, query: &Statement, connection: &Connection) -> Result<()> {
-        let mut statement = connection.prepare_cached(&query.sql)?;
-        let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
-        let mut rows = statement.query(rusqlite::params_from_iter(&query.params))?;
-        while let Some(row) = rows.next()? {
-            self.count += 1;
-            if self.examples.len() < EXAMPLES {
-                let values: Vec<String> = names
-                    .iter()
-                    .enumerate()
-                    .map(|(at, name)| Ok(format!("{name} = {}", literal(&row.get(at)?))))
-                    .collect::<Result<_>>()?;
-                self.examples.push(values.join(" and "));
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Fails where rows were found that must not be.
-pub(super) fn refuse(expect: &Expect, found: Found) -> Result<()> {
-    let Found {
-        count, examples, ..
-    } = found;
-    match expect {
-        _ if count == 0 => Ok(()),
-        Expect::Agreement { old, new } => Err(Error::Disagreement {
-            old: old.clone(),
-            new: new.clone(),
-            count,
-            examples,
-        }),
-        Expect::Distinct { index } => Err(Error::Duplicates {
-            index: index.clone(),
-            count,
-            examples,
-        }),
-        Expect::NothingLost { new } => Err(Error::WouldLose {
-            new: new.clone(),
-            count,
-            examples,
-        }),
-        Expect::NoRow(meaning) => Err(Error::Unexpected(vec![(*meaning).to_owned()])),
-        Expect::Success | Expect::Changes(_) => Ok(()),
     }
 }
 

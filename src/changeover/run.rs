@@ -2,28 +2,21 @@
 
 use rusqlite::Connection;
 
-use crate::database::{Database, Durability, schema_version};
+use crate::database::Durability;
 use crate::error::{Error, Result};
 use crate::event::{Event, Observer};
 use crate::ledger::{self, Entry, Ledger};
-use crate::name::Name;
-use crate::plan::{Expect, Outcome, Stage, Step, Transaction, shadow_name};
-use crate::schema::{Schema, Table, differences};
+use crate::plan::{Stage, Transaction, shadow_name};
 
-use super::cutover::Backlog;
+use super::backlog::Backlog;
+use super::execution::{Execution, Ran, is_fresh, lease_is_held, tell};
 use super::lease::Lease;
-use super::rows::{Found, refuse};
-use super::{Asked, Changeover, Options, Planned, View};
+use super::outcome::{dangling, expect_outcome, expect_violations};
+use super::step::perform;
+use super::{Asked, Changeover, Planned, View};
 
 /// How often a plan is made anew because the file changed before it could run.
 pub(super) const ATTEMPTS: u32 = 10;
-
-/// Whether a transaction ran, or found the file otherwise than its plan expects.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Ran {
-    Done,
-    Stale,
-}
 
 impl Changeover {
     /// Judges, plans and runs until the answer stands in the ledger.
@@ -136,30 +129,7 @@ impl Changeover {
     }
 }
 
-/// A plan under way.
-pub(super) struct Execution<'a> {
-    pub(super) database: &'a Database,
-    pub(super) options: &'a Options,
-    pub(super) planned: &'a Planned,
-    /// The schema that must stand in the file, after what has run so far.
-    pub(super) schema: Schema,
-    /// And the version of the latest phase.
-    pub(super) version: i64,
-    pub(super) lease: Option<Lease<'a>>,
-    /// What stands in the delta.
-    pub(super) backlog: Backlog,
-    /// How many rows are next, where a sweep has just met them, or a copy beside nobody else.
-    pub(super) rows: Option<u64>,
-    pub(super) observer: &'a mut Observer<'a>,
-}
-
 impl Execution<'_> {
-    /// Whether the file still is as it must be at this point of the plan.
-    pub(super) fn is_fresh(&self) -> Result<bool> {
-        self.database
-            .snapshot(|connection| is_fresh(self.version, &self.schema, connection))
-    }
-
     pub(super) fn stage(&mut self, stage: &Stage) -> Result<Ran> {
         let outcome = match stage {
             Stage::SweepAgain(_) if self.database.is_untouched()? => Ok(Ran::Done),
@@ -237,122 +207,4 @@ impl Execution<'_> {
         }
         Ok(ran)
     }
-}
-
-/// Whether nobody else has the work, where it is such that one process alone may do it.
-pub(super) fn lease_is_held(lease: &mut Option<Lease<'_>>) -> Result<bool> {
-    match lease {
-        Some(lease) => lease.hold(),
-        None => Ok(true),
-    }
-}
-
-/// Whether the file still is as it must be at this point of the plan.
-pub(super) fn is_fresh(version: i64, schema: &Schema, connection: &Connection) -> Result<bool> {
-    Ok(ledger::version(connection)? == version && Schema::read(connection)? == *schema)
-}
-
-/// The same with less reading, where it is asked again and again: `seen` keeps the number of the schema that
-/// was last found fresh, and SQLite changes that number with every schema.
-pub(super) fn is_fresh_since(
-    version: i64,
-    expected: &Schema,
-    seen: &mut Option<i64>,
-    connection: &Connection,
-) -> Result<bool> {
-    let schema = schema_version(connection)?;
-    if *seen == Some(schema) {
-        return Ok(ledger::version(connection)? == version);
-    }
-    let is_fresh = is_fresh(version, expected, connection)?;
-    *seen = is_fresh.then_some(schema);
-    Ok(is_fresh)
-}
-
-pub(super) fn tell(observer: &mut Observer<'_>, event: &Event) -> Result<()> {
-    match observer(event) {
-        std::ops::ControlFlow::Continue(()) => Ok(()),
-        std::ops::ControlFlow::Break(()) => Err(Error::Stopped),
-    }
-}
-
-pub(super) fn perform_all(steps: &[Step], connection: &Connection) -> Result<()> {
-    steps.iter().try_for_each(|step| perform(step, connection))
-}
-
-pub(super) fn perform(step: &Step, connection: &Connection) -> Result<()> {
-    match &step.expect {
-        Expect::Success => step.statement.run(connection).map(drop),
-        Expect::Changes(rows) => match step.statement.run(connection)? {
-            changed if changed == *rows => Ok(()),
-            changed => Err(Error::Unexpected(vec![format!(
-                "{}: {changed} rows instead of {rows}",
-                step.why
-            )])),
-        },
-        Expect::NoRow(_)
-        | Expect::Agreement { .. }
-        | Expect::Distinct { .. }
-        | Expect::NothingLost { .. } => {
-            let mut found = Found::default();
-            found.add(&step.statement, connection)?;
-            refuse(&step.expect, found)
-        }
-    }
-}
-
-pub(super) fn expect_outcome(outcome: &Outcome, connection: &Connection) -> Result<()> {
-    let mut differing = differences(&outcome.schema, &Schema::read(connection)?);
-    if let Some(table) = outcome.table.as_ref().filter(|_| differing.is_empty())
-        && Table::read(connection, &table.name)? != *table
-    {
-        let table = table.name.as_str();
-        differing.push(format!("table `{table}` is described otherwise"));
-    }
-    if differing.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Unexpected(differing))
-    }
-}
-
-/// Refuses where other rows violate foreign keys than before: a rebuild does not run their actions.
-fn expect_violations(before: &[(Name, String)], after: &[(Name, String)]) -> Result<()> {
-    let mut only_after = after.iter().filter(|it| !before.contains(it));
-    let mut only_before = before.iter().filter(|it| !after.contains(it));
-    match only_after.next().or_else(|| only_before.next()) {
-        None => Ok(()),
-        Some((child, _)) => Err(Error::Constraint(format!(
-            "foreign keys of `{}` would be violated otherwise than today",
-            child.as_str()
-        ))),
-    }
-}
-
-/// The violated foreign keys from the table and to it: each table, the number of its key, and how many rows.
-/// A key that SQLite cannot check stands with what SQLite says of it.
-fn dangling(connection: &Connection, table: &Name) -> Result<Vec<(Name, String)>> {
-    let mut statement = connection.prepare(
-        "SELECT DISTINCT child.name FROM main.sqlite_schema AS child, pragma_foreign_key_list(child.name, 'main') AS key \
-         WHERE child.type = 'table' AND (lower(key.\"table\") = lower(?1) OR lower(child.name) = lower(?1)) \
-         ORDER BY child.name",
-    )?;
-    let children = statement.query_map([table], |row| row.get::<_, Name>(0))?;
-    let mut violations = Vec::new();
-    for child in children.collect::<rusqlite::Result<Vec<_>>>()? {
-        let mut check = connection.prepare(
-            "SELECT fkid || ': ' || count(*) FROM pragma_foreign_key_check(?1, 'main') GROUP BY fkid ORDER BY fkid",
-        )?;
-        let found = check
-            .query_map([&child], |row| row.get::<_, String>(0))
-            .and_then(Iterator::collect::<rusqlite::Result<Vec<_>>>);
-        match found {
-            Ok(found) => violations.extend(found.into_iter().map(|it| (child.clone(), it))),
-            Err(error @ rusqlite::Error::SqliteFailure(..)) => {
-                violations.push((child.clone(), error.to_string()));
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(violations)
 }

@@ -9,8 +9,10 @@ use crate::plan::{self, Agreement, Plan, Repair, Stage, Sweep, SyncTriggers};
 use crate::request::{Verify, Winner};
 use crate::schema::{Kind, Object, synced};
 
-use super::rows::{look_for, refuse};
-use super::run::{ATTEMPTS, Ran, tell};
+use super::execution::{Ran, tell};
+use super::rows::look_for;
+use super::run::ATTEMPTS;
+use super::step::refuse;
 use super::{Changeover, Planned, View, new_apps, replaces};
 
 /// A change in whose rows old and new agree.

@@ -7,8 +7,10 @@ use crate::name::Name;
 use crate::plan::{self, IndexLook};
 use crate::schema::{Entries, Kind, Object, Schema, Table, nearest};
 
-use super::rows::{Found, look_for};
-use super::run::{ATTEMPTS, tell};
+use super::execution::tell;
+use super::rows::look_for;
+use super::run::ATTEMPTS;
+use super::step::Found;
 use super::{Changeover, View};
 
 /// An index that holds what its table does.
