@@ -1,6 +1,6 @@
 //! Holds the code to the floors that `docs/architecture.md` draws: imports run downstairs only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -134,5 +134,44 @@ fn the_ledger_alone_names_its_tables() {
             "{} names a table of the ledger",
             file.display()
         );
+    }
+}
+
+/// What each file of a folder imports of the files beside it.
+fn neighbours(folder: &Path) -> BTreeMap<String, BTreeSet<String>> {
+    let files = fs::read_dir(folder).unwrap().map(|it| it.unwrap().path());
+    let files = files.filter(|it| it.extension().is_some_and(|it| it == "rs"));
+    let name = |file: &Path| file.file_stem().unwrap().to_str().unwrap().to_owned();
+    let imported = |file: PathBuf| {
+        let text = fs::read_to_string(&file).unwrap();
+        let text = text.split("#[cfg(test)]").next().unwrap();
+        let mut found: BTreeSet<String> = imports(text, "use super::").collect();
+        for list in text.split("use super::{").skip(1) {
+            let list = list.split('}').next().unwrap().split(',');
+            let first = |it: &str| it.trim().split("::").next().unwrap().to_owned();
+            found.extend(list.map(first));
+        }
+        found.retain(|it| folder.join(it).with_extension("rs").exists());
+        (name(&file), found)
+    };
+    files.map(imported).collect()
+}
+
+#[test]
+fn files_of_a_folder_do_not_import_each_other_in_circles() {
+    let files = sources(&root().join("src"));
+    let folders: BTreeSet<&Path> = files.iter().filter_map(|it| it.parent()).collect();
+    for folder in folders {
+        let mut left = neighbours(folder);
+        assert!(!left.is_empty());
+        // Who imports none of those that are left goes, until nobody does but those in circles.
+        loop {
+            let before: BTreeSet<String> = left.keys().cloned().collect();
+            left.retain(|_, imported| !imported.is_disjoint(&before));
+            if left.len() == before.len() {
+                break;
+            }
+        }
+        assert!(left.is_empty(), "{}: {left:#?}", folder.display());
     }
 }
