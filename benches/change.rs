@@ -20,6 +20,7 @@ const BY_HAND: [&str; 3] = [
      COMMIT;",
     "BEGIN IMMEDIATE;
      UPDATE users SET full_name = name;
+     CREATE INDEX users_full_name ON users (full_name);
      COMMIT;",
     "BEGIN IMMEDIATE;
      CREATE TABLE users_new (id INTEGER PRIMARY KEY, full_name TEXT NOT NULL, mail TEXT);

@@ -54,7 +54,7 @@ pub(super) fn name_of(number: &str) -> String {
 pub(super) fn by_hand_on(path: &Path) -> Outcome<Connection> {
     let connection = Connection::open(path)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "cache_size", -10 * 1024)?;
+    connection.pragma_update(None, "cache_size", -8 * 1024)?;
     Ok(connection)
 }
 

@@ -27,7 +27,7 @@ pub use wait::Wait;
 
 /// Page cache of our connection, in KiB: what keeps an index that is filled out of order in memory,
 /// and bounds what we use however large the table is.
-const CACHE_KIB: i64 = 10 * 1024;
+const CACHE_KIB: i64 = 8 * 1024;
 
 /// What a sort may hold in memory before it goes to a temporary file, in KiB; more would hardly make it faster.
 const SORT_KIB: i64 = 2 * 1024;
