@@ -10,7 +10,7 @@ use crate::schema::{Entries, Kind, Object, Table, expect_columns, wanted_index, 
 
 use super::execution::Ran;
 use super::indexes::{Making, making};
-use super::room::room;
+use super::room::room_for;
 use super::run::ATTEMPTS;
 use super::{Asked, Changeover, Planned, Rebuilds, View};
 
@@ -103,7 +103,7 @@ impl View<'_> {
         let entries = Entries::of(&self.schema, &added.index)?;
         self.check_computable(&entries)?;
         let found = self.leftovers(added.id)?;
-        let making = making(
+        let Making { building, obstacle } = making(
             self.connection,
             self.options,
             Ledger::indexing(added),
@@ -111,13 +111,9 @@ impl View<'_> {
             &self.schema,
             std::slice::from_ref(&added.index),
         )?;
-        let (building, room, obstacle) = match making {
-            Making::Beside(building) => {
-                let room = room(self.connection, table, 1, &found)?;
-                (Some(building), Some(room), None)
-            }
-            Making::AtOnce(obstacle) => (None, None, obstacle),
-        };
+        let room = building.as_ref();
+        let room = room.map(|_| room_for(self.connection, table, 1, &found));
+        let room = room.transpose()?;
         if let Some(obstacle) = &obstacle
             && self.options.rebuilds == Rebuilds::Online
         {

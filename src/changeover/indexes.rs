@@ -20,12 +20,13 @@ const COST: Cost = Cost {
     page: Duration::from_micros(2),
 };
 
-/// How indexes are made.
-pub(super) enum Making {
-    /// In one transaction; and why, where that is long.
-    AtOnce(Option<String>),
-    /// Beside the table.
-    Beside(Building),
+/// How indexes are made: beside their table, or else in one transaction.
+#[derive(Default)]
+pub(super) struct Making {
+    /// What is built beside the table.
+    pub(super) building: Option<Building>,
+    /// Why it is one transaction, where that is long.
+    pub(super) obstacle: Option<String>,
 }
 
 /// Chooses how to make indexes on a table, which stands in `schema` by the time that they are in their place; `begun` is the
@@ -41,19 +42,25 @@ pub(super) fn making(
     let count = u32::try_from(indexes.len()).unwrap_or(u32::MAX);
     let hold = estimate(connection, table, COST * count, options.max_hold)?;
     if indexes.is_empty() || !options.rebuilds.are_online(hold.is_none()) {
-        return Ok(Making::AtOnce(None));
+        return Ok(Making::default());
     }
     let uniques = Unique::of(connection, table)?;
     if let Some(obstacle) = obstacle(table, &uniques) {
-        return Ok(Making::AtOnce(Some(obstacle)));
+        return Ok(Making {
+            obstacle: Some(obstacle),
+            ..Making::default()
+        });
     }
     let entries = indexes.iter().map(|it| Entries::of(schema, it));
-    Ok(Making::Beside(Building {
-        entries: entries.collect::<Result<_>>()?,
-        uniques,
-        is_small: hold.is_some(),
-        begun,
-    }))
+    Ok(Making {
+        building: Some(Building {
+            entries: entries.collect::<Result<_>>()?,
+            uniques,
+            is_small: hold.is_some(),
+            begun,
+        }),
+        obstacle: None,
+    })
 }
 
 /// Why rows that are written meanwhile could not be noted.

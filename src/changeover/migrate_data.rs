@@ -18,7 +18,7 @@ use crate::schema::{
 
 use super::expand::expect_source;
 use super::indexes::{Making, making};
-use super::room::room;
+use super::room::room_for;
 use super::standing::Standing;
 use super::{Asked, Options, View, agreement, mapping, new_apps, replaces, same_type};
 
@@ -237,7 +237,7 @@ fn migration(found: &Found<'_>, change: &Change, asked: &MigrateData) -> Result<
             write_both: terms.write_both,
         },
     );
-    let making = making(
+    let Making { building, obstacle } = making(
         found.connection,
         found.options,
         vec![ledger::begun_under(change.id)],
@@ -245,14 +245,10 @@ fn migration(found: &Found<'_>, change: &Change, asked: &MigrateData) -> Result<
         &synced.schema,
         &indexes,
     )?;
-    let (building, room, obstacle) = match making {
-        Making::Beside(building) => {
-            let (count, left) = (indexes.len(), &found.leftovers);
-            let room = room(found.connection, found.table, count, left)?;
-            (Some(building), Some(room), None)
-        }
-        Making::AtOnce(obstacle) => (None, None, obstacle),
-    };
+    let (count, left) = (indexes.len(), &found.leftovers);
+    let room = building.as_ref();
+    let room = room.map(|_| room_for(found.connection, found.table, count, left));
+    let room = room.transpose()?;
     let warnings = Circumstances {
         live: found.live,
         table: found.table,

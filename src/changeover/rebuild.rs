@@ -14,7 +14,7 @@ use crate::schema::{FoundTable, Key, Shadow, Table, Target, Unique};
 
 use super::cost::{Cost, estimate};
 use super::indexes::obstacle;
-use super::room::room;
+use super::room::room_for;
 use super::{Asked, View};
 
 /// What a rebuild takes for each row, and for each page that they fill: measured, and rounded up.
@@ -88,7 +88,12 @@ impl View<'_> {
         let room = if found.shadow.is_some() {
             None
         } else {
-            Some(room(self.connection, table, 1 + wanted.indexes, &found)?)
+            Some(room_for(
+                self.connection,
+                table,
+                1 + wanted.indexes,
+                &found,
+            )?)
         };
         let is_stale = matches!(table.key, Key::Rowid { hidden: true, .. })
             && ledger_knows(self.connection, change)? != Some(schema_version(self.connection)?);

@@ -18,7 +18,7 @@ const LOG: u64 = 32 << 20;
 /// A copy is the rows once more, or the entries of an index: an entry is larger than its row only where it holds what the
 /// row does not, such as the value of an expression. The temporary tables of an index, which together are about twice as large as
 /// it, are left out: only SQLite knows in which folder it puts them.
-pub(super) fn room(
+pub(super) fn room_for(
     connection: &Connection,
     table: &Table,
     copies: usize,

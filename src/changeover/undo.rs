@@ -95,15 +95,13 @@ impl View<'_> {
         let (options, connection) = (self.options, self.connection);
         let begun = vec![ledger::begun_under(change.id)];
         let mut warnings: Vec<String> = said.into_iter().collect();
-        let building = match making(connection, options, begun, table, live, &indexes)? {
-            Making::Beside(building) => Some(building),
-            Making::AtOnce(why) => {
-                warnings.extend(why.map(|why| {
-                    format!("the write lock is held while the indexes of the new column are made, since {why}")
-                }));
-                None
-            }
-        };
+        let Making { building, obstacle } =
+            making(connection, options, begun, table, live, &indexes)?;
+        warnings.extend(obstacle.map(|why| {
+            format!(
+                "the write lock is held while the indexes of the new column are made, since {why}"
+            )
+        }));
         let noted = ledger::note_old_write(change.id);
         let triggers =
             SyncTriggers::both_ways(change.id, &agreement, &synced.promises, Some(&noted));
