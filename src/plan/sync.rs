@@ -29,16 +29,36 @@ pub struct SyncTriggers {
 }
 
 impl SyncTriggers {
-    /// The triggers by which the new column follows the old one.
+    /// The triggers by which the new column follows the old one. What a statement writes into the new one alone would be
+    /// overwritten by that, and is refused; a NULL is not, which an old application may write back that reads all columns.
     #[must_use]
     pub fn following(change: i64, agreement: &Agreement) -> Self {
-        let (new, up, differ) = (&agreement.pair.new, agreement.up(), agreement.differ());
-        let table = &agreement.pair.table;
+        let (up, differ) = (agreement.up(), agreement.differ());
+        let Pair { table, old, new } = &agreement.pair;
         let row = this_row(&agreement.path.key);
-        let follow = [format!(
-            "UPDATE {table} SET {new} = {up} WHERE {row} AND {differ}"
-        )];
-        Self::written(change, agreement, &follow, &follow)
+        let failure = literal(&Value::Text(format!(
+            "`{1}` follows `{0}` until the data is migrated: write `{0}`",
+            old.as_str(),
+            new.as_str()
+        )));
+        let refuse = |written: &str| {
+            format!(
+                "SELECT RAISE(ABORT, {failure}) FROM {table} \
+                 WHERE {row} AND {differ} AND NEW.{new} IS NOT NULL{written}"
+            )
+        };
+        let follow = format!("UPDATE {table} SET {new} = {up} WHERE {row} AND {differ}");
+        let updated = format!(
+            " AND {} AND NOT {}",
+            other(&format!("NEW.{new}"), &format!("OLD.{new}")),
+            other(&format!("NEW.{old}"), &format!("OLD.{old}"))
+        );
+        Self::written(
+            change,
+            agreement,
+            &[refuse(""), follow.clone()],
+            &[refuse(&updated), follow],
+        )
     }
 
     /// The triggers that keep both columns in step. `noted` is an UPDATE with a WHERE that notes an application

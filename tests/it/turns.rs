@@ -394,6 +394,39 @@ fn rows_are_counted_and_holds_are_told_whatever_the_key() {
     }
 }
 
+/// Until the copy is through the new column follows the old one, which would undo what is written into the new one alone.
+#[test]
+fn value_for_the_new_column_alone_is_refused_until_the_copy_is_through() {
+    let file = filled("CREATE TABLE t (id INTEGER PRIMARY KEY, old)", 10);
+    let application = open(&file.path());
+    told(&file, 4, |batch| {
+        if batch != 1 {
+            return;
+        }
+        for refused in [
+            "UPDATE t SET new = 'lost' WHERE id = 1",
+            "UPDATE OR IGNORE t SET new = 'lost' WHERE id = 10",
+            "INSERT INTO t(id, new) VALUES (11, 'lost')",
+            "INSERT OR REPLACE INTO t(id, new) VALUES (2, 'lost')",
+        ] {
+            let error = application.execute_batch(refused).unwrap_err().to_string();
+            assert!(error.contains("write `old`"), "{refused}: {error}");
+        }
+        // As an old application does that writes back all columns that it has read a while ago.
+        application
+            .execute_batch(
+                "UPDATE t SET old = 'kept', new = NULL WHERE id = 3;
+                 UPDATE t SET old = 'kept', new = 'value 4' WHERE id = 4;
+                 UPDATE t SET old = 'value 5', new = NULL WHERE id = 5",
+            )
+            .unwrap();
+    });
+    let query = "SELECT group_concat(new) FROM t WHERE old IS new AND id BETWEEN 2 AND 5";
+    let values: String = application.query_row(query, [], |row| row.get(0)).unwrap();
+    assert_eq!(values, "value 2,kept,kept,value 5");
+    assert_eq!(rows(&file, "t"), 10);
+}
+
 #[test]
 fn schema_that_changes_between_two_batches_is_seen() {
     let file = filled("CREATE TABLE t (id INTEGER PRIMARY KEY, old)", 10);
