@@ -36,6 +36,7 @@ impl View<'_> {
             | State::Held
             | State::Undoing
             | State::Contracted => {
+                Terms::of(change, asked)?;
                 return self.answered(change.id, Phase::MigrateData);
             }
             State::Aborting => return Err(nothing_to_migrate(asked)),

@@ -216,6 +216,15 @@ fn migration_begun_with_other_expressions_is_refused() {
     });
     migrate(&db, "trim(old)", "new").done();
     assert_eq!(rows(&db), [" a :a", "B:B", ":"]);
+    let twice = || {
+        migrate(&db, "trim(old)", "new").done();
+        words(&db, "migrate-data old new").done();
+        let ran = migrate(&db, "upper(old)", "new");
+        ran.failed(3, "was begun otherwise");
+    };
+    unchanged(&db, twice);
+    words(&db, "contract t old --quiet-for 0").done();
+    unchanged(&db, twice);
 }
 
 #[test]
