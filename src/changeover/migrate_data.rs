@@ -301,11 +301,14 @@ struct Terms {
 impl Terms {
     /// What is asked for, or what the migration was begun with; both must be the same where both are there.
     fn of(change: &Change, asked: &MigrateData) -> Result<Self> {
-        let unchanged = |name: &Name| name.to_string();
-        let expressions = (asked.up.is_some() || asked.down.is_some()).then(|| Expressions {
-            up: asked.up.clone().unwrap_or_else(|| unchanged(&asked.from)),
-            down: asked.down.clone().unwrap_or_else(|| unchanged(&asked.to)),
-        });
+        // That values go one way as they are is for people to say: taken for granted it could be wrong unseen.
+        let one_way = |given, missing| Err(Error::OneWay { given, missing });
+        let expressions = match (asked.up.clone(), asked.down.clone()) {
+            (None, None) => None,
+            (Some(up), Some(down)) => Some(Expressions { up, down }),
+            (Some(_), None) => return one_way("up", "down"),
+            (None, Some(_)) => return one_way("down", "up"),
+        };
         if change.state == State::Expanded {
             return Ok(Self {
                 expressions,

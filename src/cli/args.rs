@@ -195,10 +195,10 @@ pub struct MigrateDataArgs {
     /// Whose value counts where both columns hold one
     #[arg(long, value_name = "COLUMN", value_parser = winner())]
     winner: Option<Winner>,
-    /// The new value as a SQL expression over the old column, where it is another one
+    /// The new value as a SQL expression over the old column, where it is another one; with --down
     #[arg(long, value_name = "EXPRESSION")]
     up: Option<String>,
-    /// The old value as a SQL expression over the new column
+    /// The old value as a SQL expression over the new column; with --up
     #[arg(long, value_name = "EXPRESSION")]
     down: Option<String>,
     /// Go on where new applications have to write both columns

@@ -42,6 +42,7 @@ impl Error {
             | Self::BadRollout { .. }
             | Self::NotAType(..)
             | Self::NotAnExpression { .. }
+            | Self::OneWay { .. }
             | Self::NotAnIndex { .. } => Code::MalformedRequest,
             Self::NotAFile(_)
             | Self::NotADatabase

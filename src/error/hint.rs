@@ -76,6 +76,9 @@ impl Error {
                 "it may use the one column and SQLite's own functions that always give the same: no query, no \
                  random(), no current time"
             }
+            Self::OneWay { .. } => {
+                "say both (--up, --down): a value that stays as it is on its way is the name of its column"
+            }
             Self::BegunOtherwise { .. } => {
                 "run it as it was begun, or abort the change and begin anew"
             }

@@ -162,6 +162,14 @@ pub enum Error {
         /// What SQLite says.
         reason: String,
     },
+    /// An expression for one direction, and none for the other.
+    #[error("`{given}` is given without `{missing}`")]
+    OneWay {
+        /// `up` or `down`.
+        given: &'static str,
+        /// The other one.
+        missing: &'static str,
+    },
 
     // The order of the phases.
     /// The table has a change that is neither contracted nor aborted.

@@ -179,8 +179,28 @@ fn what_is_no_function_of_the_one_column_is_refused() {
             assert_eq!(migrate(&db, "old", &down).code(), 2, "{down}");
         });
         let message = serde_json::json!({"type": "migrate", "phase": "migrate_data", "from": "old", "to": "new",
-                                         "up": expression});
+                                         "up": expression, "down": "new"});
         expect_error(&reply(&db, &message.to_string()), 12, "cannot be used");
+    }
+}
+
+/// With values that nobody maps back, the old column would take those of the new one as they are.
+#[test]
+fn expression_for_one_way_needs_the_other() {
+    let folder = Folder::new();
+    let db = expanded(&folder, TABLE, "");
+    for (one, expression, without) in [
+        ("up", "length(old)", "`up` is given without `down`"),
+        ("down", "lower(new)", "`down` is given without `up`"),
+    ] {
+        unchanged(&db, || {
+            let option = format!("--{one}");
+            let ran = run(&db, ["migrate-data", "old", "new", &option, expression]);
+            ran.failed(2, without);
+            let message = serde_json::json!({"type": "migrate", "phase": "migrate_data", "from": "old", "to": "new",
+                                             one: expression});
+            expect_error(&reply(&db, &message.to_string()), 12, without);
+        });
     }
 }
 
