@@ -48,7 +48,8 @@ pub fn write(path: &Path, rows: u32) -> Result<()> {
 }
 
 fn fill(path: &Path, rows: u32) -> Result<()> {
-    let connection = Connection::open(path)?;
+    // By its name alone SQLite would take `file:app.db` for a URI.
+    let connection = Connection::open(Path::new(".").join(path))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.execute_batch(USERS)?;
     connection.execute(

@@ -115,7 +115,8 @@ impl Database {
             Ok(_) => {}
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(path, flags)?;
+        // By its name alone SQLite would take `file:app.db` for a URI, and change another file than the one just looked at.
+        let mut connection = Connection::open_with_flags(Path::new(".").join(path), flags)?;
         connection.set_transaction_behavior(TransactionBehavior::Immediate);
         let busy_timeout = busy_timeout.min(LONGEST_WAIT);
         connection.busy_timeout(busy_timeout)?;

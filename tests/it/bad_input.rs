@@ -252,6 +252,32 @@ fn path_that_is_no_text_is_a_path_all_the_same() {
     assert_eq!(number(&db, "SELECT count(full_name) FROM users"), 10);
 }
 
+#[test]
+fn path_that_sqlite_would_read_otherwise_is_a_path_all_the_same() {
+    let folder = Folder::new();
+    let app = folder.seeded(10);
+    let on = |name: &str, line: &str| {
+        let mut command = changeover();
+        command.current_dir(folder.path());
+        command.args(["--db", name]).args(line.split(' '));
+        finish(&mut command, b"").done();
+    };
+    for name in ["file:app.db", "file:app.db?mode=ro", ":memory:"] {
+        let mut seed = changeover();
+        seed.current_dir(folder.path());
+        finish(seed.args(["seed", name, "--rows", "10"]), b"").done();
+        for line in PHASES {
+            on(name, line);
+        }
+        assert_eq!(
+            number(&folder.join(name), "SELECT count(full_name) FROM users"),
+            10
+        );
+    }
+    assert_eq!(number(&app, "SELECT count(name) FROM users"), 10);
+    assert_eq!(folder.names().len(), 4);
+}
+
 // Names.
 
 #[test]
