@@ -8,12 +8,15 @@ use rusqlite::Connection;
 use crate::error::Result;
 use crate::schema::Table;
 
+/// The page that costs were measured with, in bytes: SQLite's own choice.
+const PAGE: u32 = 4096;
+
 /// What work on all rows in one transaction takes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cost {
     /// For each row.
     pub(super) row: Duration,
-    /// For each page that they fill.
+    /// For each page that they fill, of 4 KiB.
     pub(super) page: Duration,
 }
 
@@ -36,12 +39,15 @@ pub(super) fn estimate(
     cost: Cost,
     most: Duration,
 ) -> Result<Option<Duration>> {
-    let mut statement = connection
-        .prepare_cached("SELECT ncell FROM dbstat WHERE name = ?1 AND pagetype = 'leaf'")?;
+    // What does not fit into the leaf is in pages of its own, which hold no cell.
+    let mut statement = connection.prepare_cached(
+        "SELECT pgsize, ncell FROM dbstat WHERE name = ?1 AND pagetype <> 'internal'",
+    )?;
     let mut pages = statement.query([&table.name])?;
     let mut hold = Duration::ZERO;
     while let Some(page) = pages.next()? {
-        hold += cost.page + cost.row * page.get::<_, u32>(0)?;
+        let (size, rows): (u32, u32) = (page.get(0)?, page.get(1)?);
+        hold += cost.page * size.div_ceil(PAGE) + cost.row * rows;
         if hold > most {
             return Ok(None);
         }

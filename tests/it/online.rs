@@ -394,6 +394,22 @@ fn plan_says_which_way_and_why() {
 }
 
 #[test]
+fn large_rows_and_large_pages_take_long_too() {
+    for (page, rows, size) in [(4096, 100, 1 << 20), (65536, 10_000, 4096)] {
+        let folder = Folder::new();
+        let db = folder.made(&format!(
+            "PRAGMA page_size = {page}; CREATE TABLE users (name TEXT, picture BLOB);
+             WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < {rows})
+             INSERT INTO users SELECT 'name ' || i, zeroblob({size}) FROM n"
+        ));
+        words(&db, "expand users full_name --from name").done();
+        words(&db, "migrate-data name full_name").done();
+        let plan = words(&db, "plan contract users name").done().stdout;
+        assert!(plan.contains("rebuilt online"), "{page}: {plan}");
+    }
+}
+
+#[test]
 fn phase_that_was_begun_online_goes_on_so_or_ends_at_once() {
     for (rebuilds, walks) in [(Rebuilds::Auto, 2), (Rebuilds::AtOnce, 1)] {
         for phase in PHASES {
