@@ -130,6 +130,7 @@ pub(super) fn next(change: &ChangeStatus, all: &[ChangeStatus], db: &Path) -> Op
         }
         Phase::MigrateData => (vec!["migrate-data".to_owned()], [old, change.new.as_str()]),
         Phase::Undo => return Some(work::undo(change, db)),
+        Phase::Abort => return Some(command(db, &["abort"], &[change.table.as_str()])),
         _ => (vec!["contract".to_owned()], [change.table.as_str(), old]),
     };
     let words: Vec<&str> = words.iter().map(String::as_str).collect();

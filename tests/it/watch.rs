@@ -301,3 +301,16 @@ fn signal_ends_a_watch() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn abort_that_was_stopped_is_what_comes_next() {
+    let folder = Folder::new();
+    let db = folder.seeded(10);
+    words(&db, "expand users full_name --from name").done();
+    words(&db, "migrate-data name full_name").done();
+    // As an abort that was stopped in the middle leaves it.
+    execute(&db, "UPDATE _changeover_changes SET state = 'aborting'");
+    let status = words(&db, "status").done().stdout;
+    assert!(status.contains("next: changeover"), "{status}");
+    assert!(status.contains(" abort users\n"), "{status}");
+}
