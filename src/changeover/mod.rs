@@ -144,7 +144,14 @@ impl Changeover {
     /// was, or in a data migration as the last batch left it: the same request goes on from there.
     pub fn apply(&mut self, request: &Request, observer: &mut Observer<'_>) -> Result<Entry> {
         if let Request::MigrateData(asked) = request
-            && let Some(first) = self.snapshot(|view| view.expand_first(asked))?
+            && let Some(first) = self.snapshot(|view| {
+                let first = view.expand_first(asked)?;
+                // What refuses the data migration refuses both.
+                if let Some(first) = &first {
+                    view.expand_and_migrate(first, asked)?;
+                }
+                Ok(first)
+            })?
         {
             self.apply(&Request::Expand(first), observer)?;
         }

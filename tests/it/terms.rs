@@ -205,6 +205,16 @@ fn expression_for_one_way_needs_the_other() {
 }
 
 #[test]
+fn data_migration_that_is_refused_does_not_expand_either() {
+    let folder = Folder::new();
+    let db = folder.made("CREATE TABLE t(id INTEGER PRIMARY KEY, old TEXT UNIQUE DEFAULT 'x')");
+    unchanged(&db, || {
+        words(&db, "migrate-data old new --expand").failed(3, "it is unique")
+    });
+    words(&db, "migrate-data old new --expand --write-both").done();
+}
+
+#[test]
 fn expression_that_fails_for_a_row_is_told() {
     let folder = Folder::new();
     let table = "CREATE TABLE t(id INTEGER PRIMARY KEY, old INTEGER);
