@@ -30,7 +30,8 @@ pub struct SyncTriggers {
 
 impl SyncTriggers {
     /// The triggers by which the new column follows the old one. What a statement writes into the new one alone would be
-    /// overwritten by that, and is refused; a NULL is not, which an old application may write back that reads all columns.
+    /// overwritten by that, and is refused. What comes along with a value of the old one is not: an old application that
+    /// reads all columns may write them all back.
     #[must_use]
     pub fn following(change: i64, agreement: &Agreement) -> Self {
         let (up, differ) = (agreement.up(), agreement.differ());
@@ -48,6 +49,7 @@ impl SyncTriggers {
             )
         };
         let follow = format!("UPDATE {table} SET {new} = {up} WHERE {row} AND {differ}");
+        let inserted = format!(" AND NEW.{old} IS NULL");
         let updated = format!(
             " AND {} AND NOT {}",
             other(&format!("NEW.{new}"), &format!("OLD.{new}")),
@@ -56,7 +58,7 @@ impl SyncTriggers {
         Self::written(
             change,
             agreement,
-            &[refuse(""), follow.clone()],
+            &[refuse(&inserted), follow.clone()],
             &[refuse(&updated), follow],
         )
     }

@@ -417,13 +417,14 @@ fn value_for_the_new_column_alone_is_refused_until_the_copy_is_through() {
             .execute_batch(
                 "UPDATE t SET old = 'kept', new = NULL WHERE id = 3;
                  UPDATE t SET old = 'kept', new = 'value 4' WHERE id = 4;
-                 UPDATE t SET old = 'value 5', new = NULL WHERE id = 5",
+                 UPDATE t SET old = 'value 5', new = NULL WHERE id = 5;
+                 INSERT OR REPLACE INTO t VALUES (6, 'kept', 'value 6')",
             )
             .unwrap();
     });
-    let query = "SELECT group_concat(new) FROM t WHERE old IS new AND id BETWEEN 2 AND 5";
+    let query = "SELECT group_concat(new) FROM t WHERE old IS new AND id BETWEEN 2 AND 6";
     let values: String = application.query_row(query, [], |row| row.get(0)).unwrap();
-    assert_eq!(values, "value 2,kept,kept,value 5");
+    assert_eq!(values, "value 2,kept,kept,value 5,kept");
     assert_eq!(rows(&file, "t"), 10);
 }
 
