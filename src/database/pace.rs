@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-/// How long a turn should hold the write lock while others write too: not longer than the first step of SQLite's
-/// back-off, so that who finds the lock taken has it a millisecond later.
-const SHORT: Duration = Duration::from_millis(1);
+/// How long a turn should work under the write lock while others write too: with its commit not longer than the first
+/// step of SQLite's back-off, so that who finds the lock taken has it a millisecond later.
+const SHORT: Duration = Duration::from_micros(750);
 
-/// How long a turn may hold it while nobody else writes. Longer ones are no faster.
-const LONG: Duration = Duration::from_millis(10);
+/// How long a turn may work while nobody else writes. Longer ones are no faster.
+const LONG: Duration = Duration::from_micros(7500);
 
 /// How long the lock stays free between two turns while others write. Without a gap a waiting writer, who looks
 /// after 1, 2, 5, 10, 15 … ms, would miss the moment in which it is free again and again.
@@ -100,10 +100,10 @@ impl Pace {
         }
     }
 
-    /// A turn held the lock for the time `held`, of which `rows` rows account for `spent`.
-    pub(super) fn took(&mut self, rows: u32, spent: Duration, held: Duration) {
+    /// A turn held the lock for the time `held`, in which it worked on `rows` rows for the time `worked`.
+    pub(super) fn took(&mut self, rows: u32, worked: Duration, held: Duration) {
         let rows = rows.max(1);
-        let now = (nanoseconds(spent) / u64::from(rows)).max(1);
+        let now = (nanoseconds(worked) / u64::from(rows)).max(1);
         // One turn may have been held up by whatever else the machine does.
         self.cost = Some(self.cost.map_or(now, |cost| u64::midpoint(cost, now)));
         self.last = rows;
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn among_others_turns_are_short_and_gaps_long() {
         let mut pace = Pace::new(AT_FIRST, 10_000, Duration::ZERO);
-        assert_eq!(turns(&mut pace, 3, 4), [1024, 250, 250]);
+        assert_eq!(turns(&mut pace, 3, 4), [1024, 187, 187]);
         assert_eq!(pace.gap(), GAP);
     }
 
@@ -157,19 +157,27 @@ mod tests {
     }
 
     #[test]
+    fn commits_that_wait_for_the_disk_make_no_turn_smaller() {
+        let mut pace = Pace::new(AT_FIRST, 10_000, Duration::ZERO);
+        turns(&mut pace, 3, 4);
+        pace.took(187, Duration::from_micros(187 * 4), ms(20));
+        assert_eq!(pace.rows(), 187);
+    }
+
+    #[test]
     fn turns_grow_step_by_step() {
         let mut pace = Pace::new(AT_FIRST, 10_000, Duration::ZERO);
         turns(&mut pace, 2, 100);
-        assert_eq!(turns(&mut pace, 4, 0), [10, 20, 40, 80]);
+        assert_eq!(turns(&mut pace, 4, 0), [7, 14, 28, 56]);
     }
 
     #[test]
     fn one_slow_turn_halves_the_pace_and_no_more() {
         let mut pace = Pace::new(AT_FIRST, 10_000, Duration::ZERO);
         turns(&mut pace, 3, 2);
-        assert_eq!(pace.rows(), 500);
+        assert_eq!(pace.rows(), 375);
         turns(&mut pace, 1, 6);
-        assert_eq!(turns(&mut pace, 4, 2), [250, 333, 400, 444]);
+        assert_eq!(turns(&mut pace, 4, 2), [187, 250, 300, 333]);
     }
 
     #[test]
@@ -181,7 +189,7 @@ mod tests {
         pace.look(false, ms(1));
         assert!(pace.is_alone());
         assert_eq!(pace.gap(), Duration::ZERO);
-        assert_eq!(turns(&mut pace, 4, 4), [500, 1000, 2000, 2500]);
+        assert_eq!(turns(&mut pace, 4, 4), [374, 748, 1496, 1875]);
     }
 
     #[test]
@@ -193,9 +201,9 @@ mod tests {
     fn the_first_sign_of_another_writer_brings_the_manners_back() {
         let mut pace = Pace::new(AT_FIRST, 10_000, QUIET_AT_FIRST);
         turns(&mut pace, 9, 4);
-        assert_eq!(pace.rows(), 2500);
+        assert_eq!(pace.rows(), 1875);
         pace.look(true, ms(1));
-        assert_eq!((pace.rows(), pace.gap()), (250, GAP));
+        assert_eq!((pace.rows(), pace.gap()), (187, GAP));
     }
 
     #[test]

@@ -111,9 +111,8 @@ impl<'a> Turns<'a> {
         self.free_since = Some(locked + held);
         self.holds.add(held);
         self.last_hold = held;
-        // A commit without a write-ahead log waits for the disk, however few the rows.
-        let spent = if self.log.is_some() { held } else { worked };
-        self.pace.took(self.rows, spent, held);
+        // A commit may wait for the disk, however few the rows: without a write-ahead log, and where one is begun anew.
+        self.pace.took(self.rows, worked, held);
         outcome
     }
 
