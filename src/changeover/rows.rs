@@ -18,8 +18,9 @@ use super::step::{Found, perform, perform_all, refuse};
 /// everybody from writing.
 const READ: u32 = 10_000;
 
-/// How many rows the first turn of a walk takes.
+/// How many rows the first turn of a walk takes, if they are not larger than usual, and how many bytes of them.
 const ROWS_AT_FIRST: u32 = 1024;
+const BYTES_AT_FIRST: u64 = 1 << 20;
 
 /// How often a table is walked over while rows are left, whose keys changed under the walk. What is left then is not for
 /// a walk to settle.
@@ -33,7 +34,8 @@ impl Execution<'_> {
         {
             return Ok(Ran::Stale);
         }
-        let mut turns = Turns::new(self.database, ROWS_AT_FIRST, self.options.batch_rows)?;
+        let at_first = self.rows_at_first()?;
+        let mut turns = Turns::new(self.database, at_first, self.options.batch_rows)?;
         let cursor = self.cursor(walk)?;
         // A sweep has found no conflict, and the walk goes from the first row to the last.
         let whole = self.rows.filter(|_| cursor.is_none());
@@ -73,6 +75,14 @@ impl Execution<'_> {
             }
         }
         Ok(Some(count))
+    }
+
+    /// How many rows the first turn takes: nothing is known of their size but that all of them are in the file.
+    fn rows_at_first(&self) -> Result<u32> {
+        let size = self.database.size()?;
+        let fitting = self.rows.map(|rows| rows * BYTES_AT_FIRST / size.max(1));
+        let fitting = fitting.and_then(|it| u32::try_from(it).ok());
+        Ok(fitting.unwrap_or(ROWS_AT_FIRST).clamp(1, ROWS_AT_FIRST))
     }
 
     fn walked(&mut self, turns: &Turns<'_>) -> Result<Ran> {

@@ -10,7 +10,7 @@ mod statement;
 mod turns;
 mod wait;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
@@ -94,6 +94,8 @@ impl Interrupter {
 /// A SQLite file and our one connection to it.
 pub struct Database {
     connection: Connection,
+    /// The file, by a path that goes through no link and does not depend on the working directory.
+    path: PathBuf,
     is_wal: bool,
     busy_timeout: Duration,
     /// SQLite's count of what others had committed when the file was opened, and when that was.
@@ -136,6 +138,7 @@ impl Database {
         let opened = (data_version(&connection)?, Instant::now());
         Ok(Self {
             connection,
+            path: path.canonicalize()?,
             is_wal,
             busy_timeout,
             opened,
@@ -157,6 +160,16 @@ impl Database {
     /// The connection, for what needs it whole.
     pub fn connection_mut(&mut self) -> &mut Connection {
         &mut self.connection
+    }
+
+    /// The bytes of the file, once all of its log is in it.
+    pub fn size(&self) -> Result<u64> {
+        let pragma = |name| {
+            let connection = &self.connection;
+            connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0))
+        };
+        let (pages, page) = (pragma("page_count")?, pragma("page_size")?);
+        Ok(pages.unsigned_abs() * page.unsigned_abs())
     }
 
     /// Reads in one snapshot of the file.

@@ -429,6 +429,20 @@ fn value_for_the_new_column_alone_is_refused_until_the_copy_is_through() {
 }
 
 #[test]
+fn first_turns_are_short_however_large_the_rows_are() {
+    let file = File::of(
+        "PRAGMA journal_mode = WAL; CREATE TABLE t (id INTEGER PRIMARY KEY, old, more);
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400)
+         INSERT INTO t SELECT i, 'value ' || i, zeroblob(100000) FROM n",
+    );
+    change("t", "old", "new").expand(&file).unwrap();
+    let mut longest = 0;
+    told(&file, 10_000, |_| longest = longest.max(log_size(&file)));
+    assert!(longest <= 32 << 20, "{longest}");
+    sound(&file);
+}
+
+#[test]
 fn schema_that_changes_between_two_batches_is_seen() {
     let file = filled("CREATE TABLE t (id INTEGER PRIMARY KEY, old)", 10);
     let application = open(&file.path());
