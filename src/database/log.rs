@@ -89,7 +89,7 @@ impl<'a> Log<'a> {
         let frames = |kib: u32| kib * 1024 / page;
         let log = Self {
             database,
-            mover: Mover::new(database.connection.path().unwrap_or_default()),
+            mover: Mover::new(&database.path),
             in_gap: IN_GAP.min(frames(LONG_KIB)),
             anew: ANEW.min(frames(LONG_KIB)),
             in_background: frames(IN_BACKGROUND_KIB),

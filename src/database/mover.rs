@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
@@ -61,6 +62,8 @@ fn moved(connection: Option<Connection>, path: &PathBuf) -> rusqlite::Result<Con
         Some(connection) => connection,
         None => Connection::open_with_flags(path, flags)?,
     };
+    // Nobody is to be waited for.
+    connection.busy_timeout(Duration::ZERO)?;
     connection.query_row("PRAGMA main.wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
     // SQLite does so itself only where it came to the end of the log, and nobody wrote behind that meanwhile.
     handle::sync(&connection)?;
