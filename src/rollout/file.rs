@@ -41,6 +41,7 @@ pub struct Rollout {
     #[serde(rename = "$schema")]
     _schema: Option<String>,
     /// The change.
+    #[serde(deserialize_with = "change")]
     pub change: Change,
     /// How many instances are brought to the new version at the same time.
     #[serde(default = "at_once")]
@@ -75,7 +76,7 @@ pub struct Change {
     /// The new value as a SQL expression over the old column, where it is another one.
     #[serde(default)]
     pub up: Option<String>,
-    /// The old value as a SQL expression over the new column.
+    /// The old value as a SQL expression over the new column; neither goes without the other.
     #[serde(default)]
     pub down: Option<String>,
     /// Go on where new applications have to write both columns.
@@ -113,6 +114,16 @@ impl Default for Gate {
             force: false,
             reason: None,
         }
+    }
+}
+
+/// A change whose values go one way by an expression needs another one for the way back.
+fn change<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Change, D::Error> {
+    let change = Change::deserialize(from)?;
+    match (&change.up, &change.down) {
+        (Some(_), None) => Err(D::Error::custom("`up` needs `down`")),
+        (None, Some(_)) => Err(D::Error::custom("`down` needs `up`")),
+        _ => Ok(change),
     }
 }
 

@@ -111,6 +111,8 @@ fn each_mistake_is_told_with_its_place() {
         "either a `url` or a `command`",
     );
     expect_mistake("/gate", json!({"force": true}), "`force` needs a `reason`");
+    let change = json!({"table": "users", "from": "name", "to": "full_name", "up": "trim(name)"});
+    expect_mistake("/change", change, "`up` needs `down`");
     expect_mistake("/gate", json!({"reason": "haste"}), "is for `force`");
     expect_mistake(
         "/gate",
