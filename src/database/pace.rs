@@ -4,10 +4,10 @@ use std::time::Duration;
 
 /// How long a turn should work under the write lock while others write too: with its commit not longer than the first
 /// step of SQLite's back-off, so that who finds the lock taken has it a millisecond later.
-const SHORT: Duration = Duration::from_micros(750);
+const SHORT: Duration = Duration::from_micros(800);
 
 /// How long a turn may work while nobody else writes. Longer ones are no faster.
-const LONG: Duration = Duration::from_micros(7500);
+const LONG: Duration = Duration::from_millis(8);
 
 /// How long the lock stays free between two turns while others write. Without a gap a waiting writer, who looks
 /// after 1, 2, 5, 10, 15 … ms, would miss the moment in which it is free again and again.
@@ -139,7 +139,7 @@ mod tests {
     #[test]
     fn among_others_turns_are_short_and_gaps_long() {
         let mut pace = Pace::new(AT_FIRST, 10_000, Duration::ZERO);
-        assert_eq!(turns(&mut pace, 3, 4), [1024, 187, 187]);
+        assert_eq!(turns(&mut pace, 3, 4), [1024, 200, 200]);
         assert_eq!(pace.gap(), GAP);
     }
 
@@ -160,24 +160,24 @@ mod tests {
     fn commits_that_wait_for_the_disk_make_no_turn_smaller() {
         let mut pace = Pace::new(AT_FIRST, 10_000, Duration::ZERO);
         turns(&mut pace, 3, 4);
-        pace.took(187, Duration::from_micros(187 * 4), ms(20));
-        assert_eq!(pace.rows(), 187);
+        pace.took(200, Duration::from_micros(200 * 4), ms(20));
+        assert_eq!(pace.rows(), 200);
     }
 
     #[test]
     fn turns_grow_step_by_step() {
         let mut pace = Pace::new(AT_FIRST, 10_000, Duration::ZERO);
         turns(&mut pace, 2, 100);
-        assert_eq!(turns(&mut pace, 4, 0), [7, 14, 28, 56]);
+        assert_eq!(turns(&mut pace, 4, 0), [8, 16, 32, 64]);
     }
 
     #[test]
     fn one_slow_turn_halves_the_pace_and_no_more() {
         let mut pace = Pace::new(AT_FIRST, 10_000, Duration::ZERO);
         turns(&mut pace, 3, 2);
-        assert_eq!(pace.rows(), 375);
+        assert_eq!(pace.rows(), 400);
         turns(&mut pace, 1, 6);
-        assert_eq!(turns(&mut pace, 4, 2), [187, 250, 300, 333]);
+        assert_eq!(turns(&mut pace, 4, 2), [200, 266, 320, 355]);
     }
 
     #[test]
@@ -189,7 +189,7 @@ mod tests {
         pace.look(false, ms(1));
         assert!(pace.is_alone());
         assert_eq!(pace.gap(), Duration::ZERO);
-        assert_eq!(turns(&mut pace, 4, 4), [374, 748, 1496, 1875]);
+        assert_eq!(turns(&mut pace, 4, 4), [400, 800, 1600, 2000]);
     }
 
     #[test]
@@ -201,9 +201,9 @@ mod tests {
     fn the_first_sign_of_another_writer_brings_the_manners_back() {
         let mut pace = Pace::new(AT_FIRST, 10_000, QUIET_AT_FIRST);
         turns(&mut pace, 9, 4);
-        assert_eq!(pace.rows(), 1875);
+        assert_eq!(pace.rows(), 2000);
         pace.look(true, ms(1));
-        assert_eq!((pace.rows(), pace.gap()), (187, GAP));
+        assert_eq!((pace.rows(), pace.gap()), (200, GAP));
     }
 
     #[test]
