@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::error::Result;
 
-use super::mover::Mover;
-use super::{Database, handle};
+use super::Database;
+use super::mover::{self, Mover};
 
 /// How many frames are moved at once in a gap.
 const IN_GAP: u32 = 200;
@@ -69,8 +69,6 @@ struct Length {
 enum Checkpoint {
     /// Nowhere: it tells how long the log is.
     Noop,
-    /// As far as nobody is held up.
-    Passive,
     /// To the end, under the write lock; who writes next begins the log anew.
     Restart,
 }
@@ -184,15 +182,13 @@ impl Database {
 
     /// Moves the log as far as nobody is held up, and returns how much is left that somebody reads or has just written.
     fn move_log_along(&self) -> Result<u32> {
-        self.checkpoint(Checkpoint::Passive)?;
-        handle::sync(&self.connection)?;
+        self.waiting(Duration::ZERO, mover::move_along)?;
         Ok(self.checkpoint(Checkpoint::Noop)?.behind)
     }
 
     fn checkpoint(&self, checkpoint: Checkpoint) -> Result<Length> {
         let (sql, patience) = match checkpoint {
             Checkpoint::Noop => ("PRAGMA main.wal_checkpoint(NOOP)", Duration::ZERO),
-            Checkpoint::Passive => ("PRAGMA main.wal_checkpoint(PASSIVE)", Duration::ZERO),
             Checkpoint::Restart => ("PRAGMA main.wal_checkpoint(RESTART)", PATIENCE),
         };
         let length = self.waiting(patience, |connection| {

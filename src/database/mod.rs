@@ -118,7 +118,8 @@ impl Database {
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         // By its name alone SQLite would take `file:app.db` for a URI, and change another file than the one just looked at.
-        let mut connection = Connection::open_with_flags(Path::new(".").join(path), flags)?;
+        let path = path.canonicalize()?;
+        let mut connection = Connection::open_with_flags(&path, flags)?;
         connection.set_transaction_behavior(TransactionBehavior::Immediate);
         let busy_timeout = busy_timeout.min(LONGEST_WAIT);
         connection.busy_timeout(busy_timeout)?;
@@ -138,7 +139,7 @@ impl Database {
         let opened = (data_version(&connection)?, Instant::now());
         Ok(Self {
             connection,
-            path: path.canonicalize()?,
+            path,
             is_wal,
             busy_timeout,
             opened,

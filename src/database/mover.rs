@@ -1,6 +1,6 @@
 //! A thread that moves the write-ahead log into the file while its connection goes on writing.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -38,7 +38,12 @@ impl Mover {
         let connection = self.connection.take();
         let path = self.path.clone();
         let start = thread::Builder::new().name("log".to_owned());
-        self.at_work = start.spawn(move || moved(connection, &path)).ok();
+        let work = move || {
+            let connection = connection.map_or_else(|| opened(&path), Ok)?;
+            move_along(&connection)?;
+            Ok(connection)
+        };
+        self.at_work = start.spawn(work).ok();
     }
 
     /// Waits until it is at rest.
@@ -56,17 +61,19 @@ impl Drop for Mover {
     }
 }
 
-fn moved(connection: Option<Connection>, path: &PathBuf) -> rusqlite::Result<Connection> {
+/// Moves the log of the connection's file as far as nobody is held up, and waits until the disk has all that was moved.
+pub(super) fn move_along(connection: &Connection) -> rusqlite::Result<()> {
+    let mut checkpoint = connection.prepare_cached("PRAGMA main.wal_checkpoint(PASSIVE)")?;
+    checkpoint.query_row([], |_| Ok(()))?;
+    // SQLite does so itself only where it came to the end of the log, and nobody wrote behind that meanwhile.
+    handle::sync(connection)
+}
+
+fn opened(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = match connection {
-        Some(connection) => connection,
-        None => Connection::open_with_flags(path, flags)?,
-    };
+    let connection = Connection::open_with_flags(path, flags)?;
     // Nobody is to be waited for.
     connection.busy_timeout(Duration::ZERO)?;
-    connection.query_row("PRAGMA main.wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
-    // SQLite does so itself only where it came to the end of the log, and nobody wrote behind that meanwhile.
-    handle::sync(&connection)?;
     Ok(connection)
 }
 
