@@ -81,7 +81,7 @@ pub(super) fn drain(
     Ok(left == 0)
 }
 
-/// How many rows are left for the copy of a turn that could copy so many, and brings those of the delta up to date first.
+/// How many rows are left for the copy of a turn that could copy so many, and that brings those of the delta up to date first.
 pub(super) fn left_to_copy(delta: &Delta, rows: u32, connection: &Connection) -> Result<u32> {
     let waiting = entries(delta, most_entries(rows), connection)?.len();
     let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
