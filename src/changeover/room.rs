@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rusqlite::Connection;
 
+use crate::database;
 use crate::error::{Error, Result};
 use crate::name::Name;
 use crate::plan::Leftovers;
@@ -24,12 +25,7 @@ pub(super) fn room_for(
     copies: usize,
     left: &Leftovers,
 ) -> Result<u64> {
-    let pragma = |name| {
-        let value = connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-        value.map(i64::unsigned_abs)
-    };
-    let page = pragma("page_size")?;
-    let mut reusable = pragma("freelist_count")? * page;
+    let (file, mut reusable) = database::size(connection)?;
     let needed = |size: u64, reusable| {
         let beside = size.saturating_mul(copies as u64);
         beside.saturating_sub(reusable).saturating_add(LOG)
@@ -37,7 +33,7 @@ pub(super) fn room_for(
     let free = free(connection)?;
     // To count the pages of a table is to read them all. It is done where the disk might not have room for as many as the
     // whole file has.
-    let most = needed(pragma("page_count")? * page, reusable);
+    let most = needed(file, reusable);
     if most <= free {
         return Ok(most);
     }

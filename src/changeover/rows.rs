@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
-use crate::database::{Database, Statement, Turns};
+use crate::database::{Database, Statement, Turns, size};
 use crate::error::Result;
 use crate::event::Event;
 use crate::ledger;
@@ -79,7 +79,7 @@ impl Execution<'_> {
 
     /// How many rows the first turn takes: nothing is known of their size but that all of them are in the file.
     fn rows_at_first(&self) -> Result<u32> {
-        let size = self.database.size()?;
+        let (size, _) = size(self.database.connection())?;
         let fitting = self.rows.map(|rows| rows * BYTES_AT_FIRST / size.max(1));
         let fitting = fitting.and_then(|it| u32::try_from(it).ok());
         Ok(fitting.unwrap_or(ROWS_AT_FIRST).clamp(1, ROWS_AT_FIRST))

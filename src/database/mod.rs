@@ -163,16 +163,6 @@ impl Database {
         &mut self.connection
     }
 
-    /// The bytes of the file, once all of its log is in it.
-    pub fn size(&self) -> Result<u64> {
-        let pragma = |name| {
-            let connection = &self.connection;
-            connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0))
-        };
-        let (pages, page) = (pragma("page_count")?, pragma("page_size")?);
-        Ok(pages.unsigned_abs() * page.unsigned_abs())
-    }
-
     /// Reads in one snapshot of the file.
     pub fn snapshot<T>(&self, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         // A foreign key that makes no sense, or none here, is no reason to judge a table otherwise.
@@ -292,6 +282,19 @@ impl Database {
 pub fn is_wal(connection: &Connection) -> Result<bool> {
     let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
     Ok(mode == "wal")
+}
+
+/// The bytes of the file of a connection, once all of its log is in it; and those of its pages that nothing uses.
+pub fn size(connection: &Connection) -> Result<(u64, u64)> {
+    let pragma = |name| {
+        let value = connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+        value.map(i64::unsigned_abs)
+    };
+    let page = pragma("page_size")?;
+    Ok((
+        pragma("page_count")? * page,
+        pragma("freelist_count")? * page,
+    ))
 }
 
 /// SQLite's number of the schema, which changes with every DDL statement, and with VACUUM.
