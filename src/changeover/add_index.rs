@@ -10,7 +10,6 @@ use crate::schema::{Entries, Kind, Object, Table, expect_columns, wanted_index, 
 
 use super::execution::Ran;
 use super::indexes::{Making, making};
-use super::room::room_for;
 use super::run::ATTEMPTS;
 use super::{Asked, Changeover, Planned, Rebuilds, View};
 
@@ -103,7 +102,7 @@ impl View<'_> {
         let entries = Entries::of(&self.schema, &added.index)?;
         self.check_computable(&entries)?;
         let found = self.leftovers(added.id)?;
-        let Making { building, obstacle } = making(
+        let making = making(
             self.connection,
             self.options,
             Ledger::indexing(added),
@@ -111,9 +110,8 @@ impl View<'_> {
             &self.schema,
             std::slice::from_ref(&added.index),
         )?;
-        let room = building.as_ref();
-        let room = room.map(|_| room_for(self.connection, table, 1, &found));
-        let room = room.transpose()?;
+        let room = making.room(self.connection, table, &found)?;
+        let Making { building, obstacle } = making;
         if let Some(obstacle) = &obstacle
             && self.options.rebuilds == Rebuilds::Online
         {

@@ -6,13 +6,14 @@ use rusqlite::Connection;
 
 use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::plan::{Building, IndexBuild, Stage, Step};
+use crate::plan::{Building, IndexBuild, Leftovers, Stage, Step};
 use crate::schema::{Entries, Key, Object, Schema, Table, Unique};
 
 use super::Options;
 use super::backlog::is_void;
 use super::cost::{Cost, estimate};
 use super::execution::{Execution, Ran, tell};
+use super::room::room_for;
 
 /// What the making of an index takes for each row, and for each page that they fill: measured, and rounded up.
 const COST: Cost = Cost {
@@ -27,6 +28,22 @@ pub(super) struct Making {
     pub(super) building: Option<Building>,
     /// Why it is one transaction, where that is long.
     pub(super) obstacle: Option<String>,
+}
+
+impl Making {
+    /// The bytes of the disk that it takes beside the table at most; none where nothing is built there.
+    ///
+    /// Fails with [`Error::NoRoom`] where the disk does not have them.
+    pub(super) fn room(
+        &self,
+        connection: &Connection,
+        table: &Table,
+        left: &Leftovers,
+    ) -> Result<Option<u64>> {
+        let building = self.building.as_ref();
+        let room = building.map(|it| room_for(connection, table, it.entries.len(), left));
+        room.transpose()
+    }
 }
 
 /// Chooses how to make indexes on a table, which stands in `schema` by the time that they are in their place; `begun` is the

@@ -18,7 +18,6 @@ use crate::schema::{
 
 use super::expand::expect_source;
 use super::indexes::{Making, making};
-use super::room::room_for;
 use super::standing::Standing;
 use super::{Asked, Options, View, agreement, mapping, new_apps, replaces, same_type};
 
@@ -238,7 +237,7 @@ fn migration(found: &Found<'_>, change: &Change, asked: &MigrateData) -> Result<
             write_both: terms.write_both,
         },
     );
-    let Making { building, obstacle } = making(
+    let making = making(
         found.connection,
         found.options,
         vec![ledger::begun_under(change.id)],
@@ -246,10 +245,8 @@ fn migration(found: &Found<'_>, change: &Change, asked: &MigrateData) -> Result<
         &synced.schema,
         &indexes,
     )?;
-    let (count, left) = (indexes.len(), &found.leftovers);
-    let room = building.as_ref();
-    let room = room.map(|_| room_for(found.connection, found.table, count, left));
-    let room = room.transpose()?;
+    let room = making.room(found.connection, found.table, &found.leftovers)?;
+    let Making { building, obstacle } = making;
     let warnings = Circumstances {
         live: found.live,
         table: found.table,
