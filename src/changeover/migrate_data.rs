@@ -57,7 +57,7 @@ impl View<'_> {
     }
 
     /// The expand that must come first where no change was expanded for this data; none where one was.
-    pub(super) fn expand_first(&self, asked: &MigrateData) -> Result<Option<Expand>> {
+    fn expand_first(&self, asked: &MigrateData) -> Result<Option<Expand>> {
         if let Some(table) = &asked.table {
             self.table(table)?;
         }
@@ -86,6 +86,16 @@ impl View<'_> {
                 tables,
             }),
         }
+    }
+
+    /// The expand that must come before a data migration, and the plans of both; none where it is there already.
+    pub(super) fn with_expand(&self, asked: &MigrateData) -> Result<Option<(Expand, Vec<Plan>)>> {
+        let first = self.expand_first(asked)?;
+        let both = first.map(|first| {
+            let plans = self.expand_and_migrate(&first, asked)?;
+            Ok((first, plans))
+        });
+        both.transpose()
     }
 
     /// Both plans, of an expand and of the data migration behind it.

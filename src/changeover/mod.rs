@@ -144,14 +144,8 @@ impl Changeover {
     /// was, or in a data migration as the last batch left it: the same request goes on from there.
     pub fn apply(&mut self, request: &Request, observer: &mut Observer<'_>) -> Result<Entry> {
         if let Request::MigrateData(asked) = request
-            && let Some(first) = self.snapshot(|view| {
-                let first = view.expand_first(asked)?;
-                // What refuses the data migration refuses both.
-                if let Some(first) = &first {
-                    view.expand_and_migrate(first, asked)?;
-                }
-                Ok(first)
-            })?
+            // What refuses the data migration refuses both.
+            && let Some((first, _)) = self.snapshot(|view| view.with_expand(asked))?
         {
             self.apply(&Request::Expand(first), observer)?;
         }
@@ -241,9 +235,9 @@ impl View<'_> {
 
     fn plans(&self, request: &Request) -> Result<Vec<Plan>> {
         if let Request::MigrateData(asked) = request
-            && let Some(first) = self.expand_first(asked)?
+            && let Some((_, plans)) = self.with_expand(asked)?
         {
-            return self.expand_and_migrate(&first, asked);
+            return Ok(plans);
         }
         Ok(match self.ask(request)? {
             Asked::Planned(planned) => vec![self.with_verdict(*planned)?],
